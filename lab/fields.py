@@ -6,6 +6,7 @@ Writing keeps the order given and writes zeros too; reading keeps the last value
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 _VARINT: Final = 0
@@ -75,13 +76,22 @@ class Fields:
 
 def read(data: bytes) -> Fields:
     """Split *data* into its fields. Raises FieldsError."""
-    values: dict[int, int | bytes] = {}
+    return Fields(dict(_pairs(data)))
+
+
+def every(data: bytes, number: int) -> list[bytes]:
+    """The bytes of each field *number* of *data*, in order: a repeated field. Raises FieldsError."""
+    return [Fields({key: value}).bytes(key) for key, value in _pairs(data) if key == number]
+
+
+def _pairs(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     position, end = 0, len(data)
     while position < end:
         key, position = _varint_at(data, position)
         kind = key & 7
         if kind == _VARINT:
-            values[key >> 3], position = _varint_at(data, position)
+            value, position = _varint_at(data, position)
+            yield key >> 3, value
             continue
         if kind == _BYTES:
             size, position = _varint_at(data, position)
@@ -89,9 +99,8 @@ def read(data: bytes) -> Fields:
             size = _FIXED_BYTES.get(kind, -1)
         if size < 0 or position + size > end:
             raise FieldsError("cut short, or a kind of field that is not known")
-        values[key >> 3] = data[position : position + size]
+        yield key >> 3, data[position : position + size]
         position += size
-    return Fields(values)
 
 
 def _varint_at(data: bytes, position: int) -> tuple[int, int]:

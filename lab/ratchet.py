@@ -11,10 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CBC
-
+from lab import aes
 from lab.keys import KeyPair, hkdf, verify
 from lab.signal_messages import (
     KEY_TYPE,
@@ -26,7 +23,6 @@ from lab.signal_messages import (
     write_signed,
 )
 
-_BLOCK: Final = 16
 _MAC_BYTES: Final = 8
 _NO_SALT: Final = bytes(32)
 _MAX_CHAINS: Final = 5
@@ -157,7 +153,7 @@ class Session:
         """The next `msg`. As long as there is a greeting, the caller wraps it in that."""
         seed, self.sending_key = chain_step(self.sending_key)
         keys = MessageKeys.of(seed)
-        signed = write_signed(self.ratchet.public, self.sent, self.previous, _seal(keys, plaintext))
+        signed = write_signed(self.ratchet.public, self.sent, self.previous, aes.seal(keys.aes, keys.iv, plaintext))
         self.sent += 1
         return signed + _mac(keys, self.own_identity, self.remote_identity, signed)
 
@@ -169,7 +165,7 @@ class Session:
         mac = _mac(keys, self.remote_identity, self.own_identity, message.signed)
         if not hmac.compare_digest(mac, message.mac):
             raise SignalError("the message was not sealed for this session")
-        plaintext = _open(keys, message.ciphertext)
+        plaintext = _unseal(keys, message.ciphertext)
         chain.take(message.counter, found)
         if root is not None:
             self._turn(root, chain, new_key())
@@ -216,18 +212,8 @@ def _mac(keys: MessageKeys, sender: bytes, receiver: bytes, body: bytes) -> byte
     return hmac.digest(keys.mac, KEY_TYPE + sender + KEY_TYPE + receiver + body, "sha256")[:_MAC_BYTES]
 
 
-def _seal(keys: MessageKeys, plaintext: bytes) -> bytes:
-    missing = _BLOCK - len(plaintext) % _BLOCK
-    cipher = Cipher(AES(keys.aes), CBC(keys.iv)).encryptor()
-    return cipher.update(plaintext + bytes((missing,)) * missing) + cipher.finalize()
-
-
-def _open(keys: MessageKeys, sealed: bytes) -> bytes:
-    if not sealed or len(sealed) % _BLOCK:
-        raise SignalError("a ciphertext that is no whole number of blocks")
-    cipher = Cipher(AES(keys.aes), CBC(keys.iv)).decryptor()
-    padded = cipher.update(sealed) + cipher.finalize()
-    missing = padded[-1]
-    if not 1 <= missing <= _BLOCK or padded[-missing:] != bytes((missing,)) * missing:
-        raise SignalError("a ciphertext with impossible padding")
-    return padded[:-missing]
+def _unseal(keys: MessageKeys, sealed: bytes) -> bytes:
+    try:
+        return aes.unseal(keys.aes, keys.iv, sealed)
+    except ValueError as error:
+        raise SignalError("a ciphertext that nobody sealed so") from error
