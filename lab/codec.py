@@ -1,16 +1,15 @@
-"""Stanzas and their binary form, which abbreviates known words by tables and packs digits two to a byte.
-
-Types matter to the engine: an address must be a `Jid`, never its text; refs, keys and ids of keys must be bytes.
-"""
+"""The binary form of stanzas, which abbreviates known words by tables and packs digits two to a byte."""
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
 from typing import Final
 
 from lab.dictionary import Dictionary
 from lab.jid import HOSTED, HOSTED_LID, LID, PN, Jid
+from lab.node import Node
+
+__all__ = ["Codec", "CodecError", "Node"]
 
 LIST_EMPTY: Final = 0
 DOUBLE_0: Final = 236
@@ -34,52 +33,13 @@ _DOMAINS: Final = {PN: 0, LID: 1, HOSTED: 128, HOSTED_LID: 129}
 _SERVERS: Final = {number: server for server, number in _DOMAINS.items()}
 _NIBBLES: Final = "0123456789-."
 _HEX: Final = "0123456789ABCDEF"
+_JIDS: Final = frozenset({FB_JID, AD_JID, JID_PAIR})
 _TO_HEX: Final = str.maketrans("-.", "ab")
 _FROM_HEX: Final = str.maketrans("ab", "-.")
 
 
 class CodecError(Exception):
     """These bytes are no stanza, or this stanza cannot be written."""
-
-
-@dataclass(slots=True)
-class Node:
-    """A stanza or a part of one. Content: nothing, bytes, a text (which may travel abbreviated), or parts."""
-
-    tag: str
-    attrs: dict[str, str | Jid] = field(default_factory=dict[str, str | Jid])
-    content: bytes | str | list[Node] | None = None
-
-    @property
-    def children(self) -> list[Node]:
-        """The parts; empty when the content is something else."""
-        return self.content if isinstance(self.content, list) else []
-
-    def child(self, tag: str) -> Node | None:
-        """The first part called *tag*."""
-        return next((node for node in self.children if node.tag == tag), None)
-
-    def jid(self, name: str) -> Jid | None:
-        """The attribute *name* when it is an address."""
-        value = self.attrs.get(name)
-        return value if isinstance(value, Jid) else None
-
-    def text(self, name: str, default: str = "") -> str:
-        """The attribute *name* as text; an address is written out."""
-        value = self.attrs.get(name)
-        return default if value is None else str(value)
-
-    def bytes_of(self, tag: str) -> bytes:
-        """The content of the first part called *tag*, as bytes; empty when there is none."""
-        node = self.child(tag)
-        return node.raw if node else b""
-
-    @property
-    def raw(self) -> bytes:
-        """The content as bytes; empty when the content is missing or parts."""
-        if isinstance(self.content, str):
-            return self.content.encode()
-        return self.content if isinstance(self.content, bytes) else b""
 
 
 class Codec:
@@ -110,7 +70,10 @@ class Codec:
             raise CodecError("no bytes at all")
         body = _inflate(data[1:]) if data[0] & _COMPRESSED else data
         reader = _Reader(body, 0 if body is not data else 1, self._single, self._double)
-        node = reader.node(0)
+        try:
+            node = reader.node(0)
+        except IndexError as error:
+            raise CodecError("cut short, or a word that is in no table") from error
         if reader.position != len(body):
             raise CodecError(f"{len(body) - reader.position} bytes behind the stanza")
         return node
@@ -163,7 +126,8 @@ class Codec:
 
 
 class _Reader:
-    """A position in one stanza's bytes. What it reads past the end, or does not know, is a CodecError."""
+    """A position in one stanza's bytes. An IndexError, past the end or past a table, is the caller's to translate:
+    asking before each byte would cost more than all the rest."""
 
     __slots__ = ("_data", "_double", "_end", "_single", "position")
 
@@ -198,45 +162,40 @@ class _Reader:
             return self._take(self._size(tag))
         if tag in (LIST_EMPTY, LIST_8, LIST_16):
             return [self.node(depth + 1) for _ in range(self._list_size(tag))]
-        value = self._value(tag)
-        if isinstance(value, Jid):
-            raise CodecError("an address as content")
-        return value
+        return self._string(tag)
 
     def _value(self, tag: int) -> str | Jid | None:
+        return self._jid(tag) if tag in _JIDS else self._string(tag)
+
+    def _string(self, tag: int) -> str | None:
         if 0 < tag < DOUBLE_0:
-            return self._word(self._single, tag)
-        if tag >= NIBBLE_8 or tag == HEX_8:
+            return self._single[tag]
+        if tag in (NIBBLE_8, HEX_8):
             return self._packed(tag)
         if BINARY_8 <= tag <= BINARY_32:
             return _from_utf8(self._take(self._size(tag)))
         if tag == LIST_EMPTY:
             return None
-        if tag < DOUBLE_0 + len(self._double):
-            return self._word(self._double[tag - DOUBLE_0], self._byte())
-        return self._jid(tag)
+        if DOUBLE_0 <= tag < FB_JID:
+            return self._double[tag - DOUBLE_0][self._byte()]
+        raise CodecError(f"byte {tag} where a text should begin")
+
+    def _text(self) -> str:
+        value = self._string(self._byte())
+        if value is None:
+            raise CodecError("nothing where a text should be")
+        return value
 
     def _jid(self, tag: int) -> Jid:
         if tag == JID_PAIR:
-            user = self._value(self._byte())
-            if isinstance(user, Jid):
-                raise CodecError("an address within an address")
-            return Jid(user or "", self._text())
+            return Jid(self._string(self._byte()) or "", self._text())
         if tag == AD_JID:
             domain, device = self._byte(), self._byte()
             if domain not in _SERVERS:
                 raise CodecError(f"an address of the unknown kind {domain}")
             return Jid(self._text(), _SERVERS[domain], device)
-        if tag == FB_JID:
-            user = self._text()
-            return Jid(user, device=self._number(2), server=self._text())
-        raise CodecError(f"byte {tag} begins nothing that is known")
-
-    def _text(self) -> str:
-        value = self._value(self._byte())
-        if not isinstance(value, str):
-            raise CodecError("something else where a word should be")
-        return value
+        user, device = self._text(), self._number(2)
+        return Jid(user, self._text(), device)
 
     def _packed(self, tag: int) -> str:
         size = self._byte()
@@ -248,11 +207,6 @@ class _Reader:
         if digits.strip("0123456789ab"):
             raise CodecError("a packed number with an impossible digit")
         return digits.translate(_FROM_HEX)
-
-    def _word(self, table: tuple[str, ...], index: int) -> str:
-        if index >= len(table):
-            raise CodecError(f"no word {index} in its table")
-        return table[index]
 
     def _list_size(self, tag: int) -> int:
         if tag == LIST_8:
@@ -272,19 +226,16 @@ class _Reader:
         return int.from_bytes(self._take(size), "big")
 
     def _byte(self) -> int:
-        position = self.position
-        if position >= self._end:
-            raise CodecError("cut short")
-        self.position = position + 1
-        return self._data[position]
+        byte = self._data[self.position]
+        self.position += 1
+        return byte
 
     def _take(self, size: int) -> bytes:
-        position = self.position
-        end = position + size
+        start = self.position
+        self.position = end = start + size
         if end > self._end:
             raise CodecError("cut short")
-        self.position = end
-        return self._data[position:end]
+        return self._data[start:end]
 
 
 def _write_list(out: bytearray, size: int) -> None:
