@@ -1,0 +1,184 @@
+"""Keeps one worker alive: starts it, asks after its health, ends it when it does not answer, starts the next."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loguru import logger
+
+from sessions import frames
+from sessions.backoff import Random, Retry, wait_s
+from sessions.engine.launch import Launch
+from sessions.engine.process import Hearing, WorkerProcess
+from sessions.errors import SessionsError, WorkerGone
+
+PING_EVERY_S = 5.0
+PING_DEADLINE_S = 10.0
+STABLE_S = 60.0  # a worker that lived so long begins with a clean slate
+CRASHES_IN_A_ROW = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Above any of these a worker is replaced: the engine leaks a descriptor and some memory at every connect."""
+
+    rss_bytes: int = 768 * 1024 * 1024
+    descriptor_share: float = 0.7  # of its limit
+    longest_call_s: float = 300.0
+
+    def passed(self, health: frames.Health) -> str | None:
+        """Answer which budget *health* passes, if any."""
+        if health.rss_bytes > self.rss_bytes:
+            return f"memory {health.rss_bytes >> 20} MB"
+        if health.descriptors > self.descriptor_share * health.descriptor_limit:
+            return f"{health.descriptors} file descriptors"
+        if health.oldest_call_s > self.longest_call_s:
+            return f"a call stuck for {health.oldest_call_s:.0f} s"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Who is told of a worker's life. `down` says whether it was given up."""
+
+    down: Callable[[int, bool], None]
+    hearing: Hearing
+
+
+class Keeper:
+    """The worker of one number, over all its processes."""
+
+    def __init__(
+        self,
+        number: int,
+        launch: Launch,
+        events: Events,
+        *,
+        budget: Budget | None = None,
+        chance: Random = random.random,
+    ) -> None:
+        self.number = number
+        self.name = f"w{number}"
+        self.health: frames.Health | None = None
+        self.starts = 0
+        self.gave_up = False
+        self._launch = launch
+        self._events = events
+        self._budget = budget or Budget()
+        self._chance = chance
+        self._process: WorkerProcess | None = None
+        self._up = asyncio.Event()
+        self._revive = asyncio.Event()
+        self._leaving = False
+        self._recycle: str | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to keep a worker alive."""
+        self._task = asyncio.create_task(self._run(), name=self.name)
+
+    async def process(self, within_s: float) -> WorkerProcess:
+        """Answer the running worker, waiting for it. Raises `WorkerGone`."""
+        try:
+            await asyncio.wait_for(self._up.wait(), within_s)
+        except TimeoutError:
+            raise WorkerGone from None
+        if self._process is None:
+            raise WorkerGone
+        return self._process
+
+    def running(self) -> WorkerProcess:
+        """Answer the running worker. Raises `WorkerGone` when there is none at this moment."""
+        if self._process is None or not self._up.is_set():
+            raise WorkerGone
+        return self._process
+
+    def recycle(self, why: str) -> None:
+        """Replace the worker by a new one: drained, without counting as a crash."""
+        self._recycle = self._recycle or why
+
+    def revive(self) -> None:
+        """Try again after the keeper gave up."""
+        self._revive.set()
+
+    async def stop(self) -> None:
+        """Drain the worker and keep none any more."""
+        self._leaving = True
+        process = self._process
+        if process and self._up.is_set():
+            await process.drain()
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._process:
+            await self._process.kill()
+
+    async def _run(self) -> None:
+        crashes = 0
+        while not self._leaving:
+            began = time.monotonic()
+            planned = await self._one_life()
+            if self._leaving:
+                return
+            crashes = 0 if planned else (1 if time.monotonic() - began > STABLE_S else crashes + 1)
+            self.gave_up = crashes >= CRASHES_IN_A_ROW
+            self._events.down(self.number, self.gave_up)
+            if self.gave_up:
+                await self._wait_for_revival()
+                crashes = 0
+            elif not planned:
+                await asyncio.sleep(wait_s(Retry.WORKER, crashes, self._chance))
+
+    async def _one_life(self) -> bool:
+        """Run one process from start to end; answers whether its end was planned."""
+        try:
+            self._process = process = await WorkerProcess.start(self.name, self._launch, self._events.hearing)
+        except (SessionsError, OSError) as error:
+            logger.error("Worker {} did not start: {}", self.name, error)
+            return False
+        self.starts += 1
+        self._recycle = None
+        self._up.set()
+        logger.info("Worker {} is ready (pid {})", self.name, process.pid)
+        watching = asyncio.create_task(self._watch(process), name=f"{self.name}-watch")
+        try:
+            status = await process.wait()
+        finally:
+            watching.cancel()
+            self._up.clear()
+            self._process = None
+            self.health = None
+        if self._leaving or self._recycle:
+            return True
+        logger.error(
+            "Worker {} ended with status {}; its last lines: {}", self.name, status, "\n".join(process.last_lines)
+        )
+        return False
+
+    async def _watch(self, process: WorkerProcess) -> None:
+        """Ask after the worker's health; end it when it does not answer or asks too much."""
+        while True:
+            try:
+                reply = await process.channel.ask(frames.Ping, deadline_s=PING_DEADLINE_S)
+            except SessionsError:
+                logger.error("Worker {} does not answer: it is replaced", self.name)
+                await process.kill()
+                return
+            self.health = reply.health
+            if reply.health:
+                self._recycle = self._recycle or self._budget.passed(reply.health)
+            if self._recycle:
+                logger.warning("Worker {} is replaced by plan: {}", self.name, self._recycle)
+                await process.drain()
+                return
+            await asyncio.sleep(PING_EVERY_S)
+
+    async def _wait_for_revival(self) -> None:
+        logger.critical("Worker {} crashed {} times in a row and was stopped", self.name, CRASHES_IN_A_ROW)
+        self._revive.clear()
+        await self._revive.wait()
+        self.gave_up = False

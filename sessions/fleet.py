@@ -1,0 +1,239 @@
+"""The many: every session there is, what may be done with each, and their pairings."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+
+from loguru import logger
+
+from sessions import frames
+from sessions.engine import Ears, Engine, Launch, WorkerView
+from sessions.engine.keeper import Budget
+from sessions.engine.reach import Reach
+from sessions.errors import AlreadyConnected, Busy, NotConnected, SessionsError, UnknownSession
+from sessions.model import Outcome, SessionId
+from sessions.pairing import Code, Pairing
+from sessions.ports import Changed, SessionView
+from sessions.register import Record, Register
+from sessions.session import Lost, LowDisk, Session, Tools
+from sessions.state import Reason, State
+
+SEND_S = 20.0
+CODE_WAIT_S = 20.0
+
+
+def nobody(_session: SessionId, _before: State, _now: State) -> None:
+    """Take no note of a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a fleet runs. `changed` is told of each session's changes, `line` hears what workers print."""
+
+    per_worker: int = 25
+    max_pairings: int = 4
+    budget: Budget | None = None
+    changed: Changed = nobody
+    line: Callable[[str, str], None] = lambda worker, text: logger.debug("{}: {}", worker, text)
+    clock: Callable[[], float] = time.time
+    chance: Callable[[], float] = random.random
+
+
+class Fleet:
+    """All sessions under one data folder. `start` before use, `stop` at the end; in between everything is by session id."""
+
+    def __init__(self, data: Path, launch: Launch, options: Options | None = None) -> None:
+        self._options = options or Options()
+        self.register = Register(data / "sessions")
+        launch.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.spool = launch.spool
+        self.rung = asyncio.Event()
+        self._lab = launch.lab is not None
+        self._sessions: dict[SessionId, Session] = {}
+        self._pairings: dict[SessionId, tuple[Pairing, asyncio.Task[None]]] = {}
+        self.engine = Engine(launch, self._ears(), per_worker=self._options.per_worker, budget=self._options.budget)
+        self._tools = Tools(
+            engine=self.engine,
+            reachable=Reach(launch.lab.proxy if launch.lab else None),
+            register=self.register,
+            keep=self.register.save,
+            changed=self._options.changed,
+            clock=self._options.clock,
+            chance=self._options.chance,
+        )
+
+    async def start(self) -> None:
+        """Bring every paired session back that was not stopped by hand."""
+        for record in self.register.load():
+            session = self._sessions[record.id] = Session(record, self._tools)
+            if record.paired and record.wanted:
+                session.start()
+
+    async def stop(self) -> None:
+        """Drain everything: pairings end, workers disconnect and write what they hold. The sessions' wishes stay."""
+        pairings = [task for _pairing, task in self._pairings.values()]
+        for task in pairings:
+            task.cancel()
+        await asyncio.gather(*pairings, return_exceptions=True)
+        await asyncio.gather(*(session.stop(reason=None) for session in self._sessions.values()))
+        await self.engine.stop()
+
+    def create(self) -> SessionId:
+        """Make a new session without credentials."""
+        session = SessionId(str(uuid.uuid4()))
+        record = Record(id=session, since=self._options.clock())
+        self.register.save(record)
+        self._sessions[session] = Session(record, self._tools)
+        return session
+
+    def view(self, session: SessionId) -> SessionView:
+        """Answer how a session is. Raises `UnknownSession`."""
+        one = self._session(session)
+        return SessionView(
+            one.id, one.state, one.record.identity, self.engine.silent_s(session), one.retry_in_s, self._lab
+        )
+
+    def snapshot(self) -> list[SessionView]:
+        """Answer how every session is."""
+        return [self.view(session) for session in self._sessions]
+
+    def workers(self) -> list[WorkerView]:
+        """Answer how every resident worker is."""
+        return self.engine.workers()
+
+    async def qr(self, session: SessionId, wait_s: float = CODE_WAIT_S) -> Code:
+        """Answer a code to scan, beginning a pairing if none is under way.
+
+        Raises `AlreadyConnected`, `Busy`, `PairingEnded`, `TimeoutError`, or why the pairing could not begin.
+        """
+        return await self._while_pairing(session, lambda pairing: pairing.qr(wait_s))
+
+    async def pair_code(self, session: SessionId, phone: str, wait_s: float = CODE_WAIT_S) -> Code:
+        """Answer a code to type on *phone* (digits only). Raises as `qr`, and `EngineRefused`."""
+        return await self._while_pairing(session, lambda pairing: pairing.code(phone, wait_s))
+
+    async def send(self, session: SessionId, ref: str, to: str, text: str, *, deadline_s: float = SEND_S) -> Outcome:
+        """Send a text to the JID *to*; *ref* is the caller's name of it. Raises `NotConnected`, `Busy`, `UnknownSession`."""
+        state = self._session(session).state
+        if state.reason is not Reason.CONNECTED:
+            raise NotConnected(state.sentence("en"))
+        return await self.engine.send(session, ref, to, text, deadline_s=deadline_s)
+
+    async def on_whatsapp(self, session: SessionId, phone: str) -> str | None:
+        """Answer the JID that *phone* (digits only) answers to, or None. Raises `NotConnected`."""
+        if self._session(session).state.reason is not Reason.CONNECTED:
+            raise NotConnected
+        return await self.engine.on_whatsapp(session, phone)
+
+    async def disconnect(self, session: SessionId) -> None:
+        """Stop a session; it stays paired."""
+        await self._session(session).stop()
+
+    def connect(self, session: SessionId) -> None:
+        """Connect a paired session again, also one that waits for its next try. Raises `NotConnected` without credentials."""
+        one = self._session(session)
+        if not one.record.paired:
+            raise NotConnected(one.state.sentence("en"))
+        one.start()
+        one.restart()
+
+    async def logout(self, session: SessionId) -> bool:
+        """Unlink a session; answers whether WhatsApp confirmed it. If not, the phone still lists the device."""
+        one = self._session(session)
+        await self._end_pairing(session)
+        confirmed = await self._unlink(one)
+        await one.stop()
+        if one.record.paired:
+            one.forget()
+        return confirmed
+
+    async def remove(self, session: SessionId) -> bool:
+        """Unlink a session and delete its files; answers whether WhatsApp confirmed the logout (True when there was none to make)."""
+        one = self._session(session)
+        confirmed = await self.logout(session) if one.record.paired else True
+        await self._end_pairing(session)
+        await one.stop()
+        del self._sessions[session]
+        self.register.remove(session)
+        return confirmed
+
+    def _session(self, session: SessionId) -> Session:
+        if session not in self._sessions:
+            raise UnknownSession
+        return self._sessions[session]
+
+    async def _unlink(self, session: Session) -> bool:
+        try:
+            await self.engine.logout(session.id)
+        except SessionsError as error:
+            logger.warning("Session {} could not be logged out at WhatsApp: {}", session.id, error.code)
+            return False
+        return True
+
+    async def _while_pairing(self, session: SessionId, ask: Callable[[Pairing], Coroutine[None, None, Code]]) -> Code:
+        """Ask a session's pairing, and hear at once when it ends instead."""
+        pairing, task = self._pairing(session)
+        asking = asyncio.ensure_future(ask(pairing))
+        await asyncio.wait({asking, task}, return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            asking.cancel()
+            task.result()  # why it could not begin
+            raise AlreadyConnected
+        return asking.result()
+
+    def _pairing(self, session: SessionId) -> tuple[Pairing, asyncio.Task[None]]:
+        one = self._session(session)
+        if one.record.paired:
+            raise AlreadyConnected(one.state.sentence("en"))
+        if session not in self._pairings:
+            if len(self._pairings) >= self._options.max_pairings:
+                raise Busy("As many pairings as are allowed at once are under way: try again in a minute.")
+            pairing = Pairing(session, self.register.database(session), self.engine.throwaway, one.move)
+            task = asyncio.create_task(self._pair(one, pairing), name=f"pairing-{session[:8]}")
+            self._pairings[session] = (pairing, task)
+            task.add_done_callback(lambda done: self._paired(session, done))
+        return self._pairings[session]
+
+    async def _pair(self, session: Session, pairing: Pairing) -> None:
+        identity = await pairing.run()
+        session.adopt(identity)
+        session.start()
+
+    def _paired(self, session: SessionId, done: asyncio.Task[None]) -> None:
+        self._pairings.pop(session, None)
+        if not done.cancelled() and (error := done.exception()) and not isinstance(error, SessionsError):
+            logger.opt(exception=error).error("The pairing of {} met a fault of ours", session)
+
+    async def _end_pairing(self, session: SessionId) -> None:
+        if session in self._pairings:
+            task = self._pairings[session][1]
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _ears(self) -> Ears:
+        return Ears(
+            notice=self._on_notice,
+            lost=self._on_lost,
+            low_disk=self._on_low_disk,
+            wake=self.rung.set,
+            line=self._options.line,
+        )
+
+    def _on_notice(self, session: SessionId, notice: frames.Notice) -> None:
+        if session in self._sessions:
+            self._sessions[session].hear(notice)
+
+    def _on_lost(self, sessions: list[SessionId], given_up: bool) -> None:
+        for session in sessions:
+            self._sessions[session].hear(Lost(given_up))
+
+    def _on_low_disk(self, sessions: list[SessionId]) -> None:
+        logger.error("The disk is nearly full: {} sessions were disconnected; free some space", len(sessions))
+        for session in sessions:
+            self._sessions[session].hear(LowDisk())

@@ -1,0 +1,194 @@
+"""Linking a phone: a throw-away worker shows codes while somebody asks for them, and hands the credentials over when one was scanned.
+
+A failed pairing leaves a thread in the engine that never ends: it goes with its process. Nothing is erased when a pairing ends:
+if the phone confirmed in the last moment the credentials are there, and the next attempt connects with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from loguru import logger
+
+from sessions import frames
+from sessions.engine.process import WorkerProcess
+from sessions.errors import EngineRefused, PairingEnded, SessionsError
+from sessions.model import Identity, Life, SessionId, Sign
+from sessions.state import Reason
+
+ASKED_S = 60.0  # nobody asked for so long: the pairing ends
+FIRST_CODE_S, NEXT_CODE_S = 60.0, 20.0  # how long WhatsApp accepts the first code and each further one
+CODE_S = 160.0  # how long a pairing code for typing is accepted
+LINK_S = 60.0  # from the scan to the connection
+QUIET_S = 1.0  # without news for so long after connecting, the session moves house
+LONGEST_NOISE_S = 10.0  # a busy phone writes on: then it moves all the same
+OPEN_S = 10.0
+
+Throwaway = Callable[[SessionId, Callable[[frames.Notice], None]], Awaitable[WorkerProcess]]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code to scan (or to type), until when (unix seconds), and the how-manieth of this pairing. A secret."""
+
+    text: str
+    expires_at: float
+    attempt: int
+
+
+class Pairing:
+    """One attempt to link a phone. `run` carries it through; meanwhile `qr` and `code` answer what to show."""
+
+    def __init__(
+        self, session: SessionId, database: Path, throwaway: Throwaway, move: Callable[[Reason], None]
+    ) -> None:
+        self._session = session
+        self._database = database
+        self._throwaway = throwaway
+        self._move = move
+        self._worker: WorkerProcess | None = None
+        self._code: Code | None = None
+        self._typed: Code | None = None
+        self._changed = asyncio.Condition()
+        self._over: Reason | None = None
+        self._asked_at = time.monotonic()
+        self._identity: Identity | None = None
+        self._connected = False
+        self._last_news = time.monotonic()
+        self._news: asyncio.Queue[frames.Notice] = asyncio.Queue(1000)
+
+    async def run(self) -> Identity:
+        """Carry the pairing through to credentials that are free to be used. Raises `PairingEnded`, or why it could not begin."""
+        try:
+            self._worker = await self._throwaway(self._session, self._news.put_nowait)
+            await self._worker.channel.ask(
+                frames.Open, deadline_s=OPEN_S, session=self._session, path=str(self._database)
+            )
+            await self._until_linked()
+            return await self._hand_over()
+        finally:
+            await self._end(self._over or Reason.PAIRING_ENDED)
+            if self._worker:
+                await self._worker.kill()
+
+    async def qr(self, wait_s: float) -> Code:
+        """Answer the code to scan now, waiting up to *wait_s* for one. Raises `PairingEnded` or `TimeoutError`."""
+        self._asked_at = time.monotonic()
+        async with asyncio.timeout(wait_s):
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._over or self._fresh())
+        if self._over or self._code is None:
+            raise PairingEnded
+        return self._code
+
+    async def code(self, phone: str, wait_s: float) -> Code:
+        """Answer the code to type on *phone* (digits only); asked again, the same. Raises as `qr`, and `EngineRefused`."""
+        shown = await self.qr(wait_s)  # the engine gives a typed code only once it shows a scanned one
+        if self._typed is None or self._typed.expires_at < time.time():
+            if self._worker is None:
+                raise PairingEnded
+            reply = await self._worker.channel.ask(
+                frames.PairCode, deadline_s=wait_s, session=self._session, phone=phone
+            )
+            if not reply.text:
+                raise EngineRefused
+            self._typed = Code(reply.text, time.time() + CODE_S, shown.attempt)
+        return self._typed
+
+    def _fresh(self) -> bool:
+        return self._code is not None and self._code.expires_at > time.time()
+
+    async def _until_linked(self) -> None:
+        """Hear news until the session is connected; leave when it failed or nobody asks any more."""
+        while not (self._connected and self._identity):
+            patience = LINK_S if self._identity else max(0.0, self._asked_at + ASKED_S - time.monotonic())
+            try:
+                news = await asyncio.wait_for(self._news.get(), patience + 0.1)
+            except TimeoutError:
+                if self._identity or time.monotonic() - self._asked_at >= ASKED_S:
+                    await self._fail(Reason.PAIRING_ENDED)
+                continue
+            await self._take(news)
+
+    async def _take(self, news: frames.Notice) -> None:
+        self._last_news = time.monotonic()
+        match news:
+            case frames.Qr():
+                await self._show(news.code)
+            case frames.LoginStatus():
+                await self._status(news.status)
+            case frames.Alive():
+                await self._alive(news.life)
+            case frames.Ended():
+                await self._fail(Reason.UNREACHABLE if news.error == "unreachable" else Reason.PAIRING_ENDED)
+            case frames.LowDisk():
+                await self._fail(Reason.PAIRING_ENDED)
+            case frames.Probed():
+                pass
+
+    async def _show(self, code: str) -> None:
+        attempt = self._code.attempt + 1 if self._code else 1
+        life = FIRST_CODE_S if attempt == 1 else NEXT_CODE_S
+        if attempt == 1:
+            self._move(Reason.WAITING_SCAN)
+        async with self._changed:
+            self._code = Code(code, time.time() + life, attempt)
+            self._changed.notify_all()
+
+    async def _status(self, status: str) -> None:
+        """What the engine says of the login: values of whatsmeow's QR channel, passkeys among those neonize has no event for."""
+        if "passkey" in status:
+            await self._fail(Reason.PASSKEY_REQUIRED)
+        elif status == "err-client-outdated":
+            await self._fail(Reason.OUTDATED)
+        elif status != "success":
+            logger.info("Pairing of {} ended: {}", self._session, status[:40])
+            await self._fail(Reason.PAIRING_ENDED)
+
+    async def _alive(self, life: Life) -> None:
+        match life.sign:
+            case Sign.IDENTITY:
+                self._identity = life.identity
+                self._move(Reason.LINKING)
+            case Sign.CONNECTED:
+                self._connected = True
+            case Sign.OUTDATED:
+                await self._fail(Reason.OUTDATED)
+            case Sign.PAIR_FAILED | Sign.LOGGED_OUT | Sign.CONNECT_FAILURE | Sign.BANNED:
+                await self._fail(Reason.PAIRING_ENDED)
+            case _:
+                pass
+
+    async def _hand_over(self) -> Identity:
+        """Wait for a quiet moment, then let the worker disconnect, write everything down and exit: the file is free."""
+        since = time.monotonic()
+        while time.monotonic() - since < LONGEST_NOISE_S:
+            try:
+                await self._take(await asyncio.wait_for(self._news.get(), QUIET_S))
+            except TimeoutError:
+                break
+        if self._worker is None or self._identity is None:
+            raise PairingEnded
+        await self._end(Reason.LINKING)
+        await self._worker.drain()
+        return self._identity
+
+    async def _fail(self, reason: Reason) -> None:
+        await self._end(reason)
+        raise PairingEnded
+
+    async def _end(self, reason: Reason) -> None:
+        if self._over is not None:
+            return
+        async with self._changed:
+            self._over = reason
+            self._changed.notify_all()
+        if reason is not Reason.LINKING:
+            try:
+                self._move(reason)
+            except SessionsError:
+                logger.exception("A pairing's end did not fit its session's state")

@@ -1,0 +1,67 @@
+"""What a sign of life means for a session: the state it leads to, and whether and when to connect again. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sessions.backoff import Retry
+from sessions.model import Life, Sign
+from sessions.state import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a session goes. `retry`: connect again after the waits of this kind; `after_s`: or not before so many seconds."""
+
+    reason: Reason
+    detail: str = ""
+    retry: Retry | None = None
+    after_s: float | None = None
+
+
+DEAF_PATIENCE_S = 5.0  # between the engine's first missed keep-alive and our own reconnect
+RECONNECT_PATIENCE_S = 20.0  # how long the engine may reconnect by itself before we do it
+
+_CONNECT_FAILURES = {
+    "6": Reason.OUTDATED,  # ConnectFailureReason.CLIENT_OUTDATED
+}
+
+
+def judge(life: Life) -> Verdict | None:
+    """Answer what *life* leads to, or None when it changes nothing."""
+    match life.sign:
+        case Sign.CONNECTED | Sign.KEEPALIVE_RESTORED:
+            return Verdict(Reason.CONNECTED)
+        case Sign.DISCONNECTED:
+            return Verdict(Reason.RECONNECTING, after_s=RECONNECT_PATIENCE_S)
+        case Sign.KEEPALIVE_TIMEOUT:
+            return Verdict(Reason.DEAF, retry=Retry.REOPEN, after_s=DEAF_PATIENCE_S)
+        case Sign.STREAM_ERROR:
+            # On a code it does not know the engine clears its login and does nothing more (facts: WAHA's and others' deaf sessions).
+            return Verdict(Reason.DEAF, detail=_number(life.code), retry=Retry.REOPEN)
+        case Sign.LOGGED_OUT:
+            return Verdict(Reason.LOGGED_OUT)
+        case Sign.REPLACED:
+            return Verdict(Reason.REPLACED, retry=Retry.REPLACED)
+        case Sign.OUTDATED:
+            return Verdict(Reason.OUTDATED)
+        case Sign.BANNED:
+            return _banned(life)
+        case Sign.CONNECT_FAILURE:
+            reason = _CONNECT_FAILURES.get(life.code or "", Reason.REFUSED)
+            return Verdict(
+                reason, detail=_number(life.code), retry=None if reason is Reason.OUTDATED else Retry.REFUSED
+            )
+        case Sign.IDENTITY | Sign.PAIRED | Sign.PAIR_FAILED | Sign.OFFLINE_DONE:
+            return None
+
+
+def _banned(life: Life) -> Verdict:
+    if life.until_s and life.until_s > 0:
+        return Verdict(Reason.BANNED, detail=life.code or "", after_s=float(life.until_s))
+    return Verdict(Reason.BANNED, detail=life.code or "", retry=Retry.BANNED)
+
+
+def _number(code: str | None) -> str:
+    """A code for the sentence: digits only, whatever the server sent."""
+    return code if code and code.isdecimal() and len(code) < 6 else ""

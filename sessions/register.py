@@ -1,0 +1,80 @@
+"""Which sessions there are: one small JSON file each, beside its engine database, replaced whole at every change."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from sessions.errors import FixUs
+from sessions.model import Identity, SessionId
+from sessions.state import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What outlives a restart. `wanted`: connect it at the start; `reason`: the last one, for those that do not run."""
+
+    id: SessionId
+    wanted: bool = True
+    identity: Identity | None = None
+    reason: str = Reason.NEVER_PAIRED.code
+    detail: str = ""
+    since: float = 0.0
+    retry_at: float | None = None  # unix seconds: not before (a ban's end)
+
+    @property
+    def paired(self) -> bool:
+        """Whether the session has credentials."""
+        return self.identity is not None
+
+
+class Register:
+    """The folder of all sessions: `<id>.json` (ours), `<id>.db` (the engine's), `<id>.lock`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def database(self, session: SessionId) -> Path:
+        """Where the engine keeps this session's credentials."""
+        return self.folder / f"{session}.db"
+
+    def load(self) -> list[Record]:
+        """Read every record. A file that cannot be read is `FixUs`: nothing is silently left behind."""
+        return [self._read(path) for path in sorted(self.folder.glob("*.json"))]
+
+    def save(self, record: Record) -> None:
+        """Write *record* so that a crash leaves the old one or the new one."""
+        fd, name = tempfile.mkstemp(dir=self.folder, prefix=f".{record.id}.")
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(msgspec.json.encode(record))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self.folder / f"{record.id}.json")
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def remove(self, session: SessionId) -> None:
+        """Delete a session's record and its engine files. Only after it is closed."""
+        (self.folder / f"{session}.json").unlink(missing_ok=True)
+        for suffix in (".db", ".db-wal", ".db-shm", ".lock"):
+            (self.folder / f"{session}{suffix}").unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> Record:
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Record)
+        except (OSError, msgspec.DecodeError) as error:
+            raise FixUs(
+                f"The session record {path.name} cannot be read: restore it, or remove it with its .db file."
+            ) from error
+
+
+def without_credentials(record: Record, reason: Reason, since: float) -> Record:
+    """Answer *record* after its account was unlinked."""
+    return replace(record, identity=None, reason=reason.code, detail="", since=since, retry_at=None)

@@ -1,0 +1,228 @@
+"""The states of a session: what each means for the person waiting, and which may follow which. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+
+class Status(StrEnum):
+    """The four values of `whatsapp_sessions.status`."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    ERROR = "error"
+
+
+class Next(StrEnum):
+    """What the person in charge does next."""
+
+    NOTHING = "nothing"
+    WAIT = "wait"  # it heals by itself
+    SCAN = "scan"  # pair again with the phone
+    CHOOSE = "choose"  # somebody has to decide
+    STOP = "stop"  # no retry helps
+    FIX_US = "fix_us"  # a fault of the service
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A reason's status, what to do, and its sentence in Portuguese and English. `{detail}` is filled from the state's detail."""
+
+    status: Status
+    next: Next
+    pt: str
+    en: str
+
+
+class Reason(Enum):
+    """The exact state of a session. Each has one status and one sentence a person understands."""
+
+    NEVER_PAIRED = Meaning(
+        Status.DISCONNECTED,
+        Next.SCAN,
+        "Ainda não há celular vinculado: leia o QR code.",
+        "No phone is linked yet: scan the QR code.",
+    )
+    PAIRING_ENDED = Meaning(
+        Status.DISCONNECTED,
+        Next.SCAN,
+        "O código expirou antes de ser lido: peça um novo.",
+        "The code expired before it was scanned: ask for a new one.",
+    )
+    STOPPED = Meaning(
+        Status.DISCONNECTED, Next.CHOOSE, "Conexão parada a pedido.", "This session was stopped on request."
+    )
+    LOGGED_OUT = Meaning(
+        Status.DISCONNECTED,
+        Next.SCAN,
+        "O celular desvinculou esta conexão: leia o QR code de novo.",
+        "The phone unlinked this session: scan the QR code again.",
+    )
+    WAITING_SCAN = Meaning(
+        Status.CONNECTING,
+        Next.SCAN,
+        "Aguardando a leitura do código no celular.",
+        "Waiting for the phone to scan the code.",
+    )
+    LINKING = Meaning(
+        Status.CONNECTING,
+        Next.WAIT,
+        "Celular vinculado: preparando a conexão.",
+        "The phone is linked: getting the session ready.",
+    )
+    STARTING = Meaning(Status.CONNECTING, Next.WAIT, "Conectando ao WhatsApp.", "Connecting to WhatsApp.")
+    RECONNECTING = Meaning(
+        Status.CONNECTING, Next.WAIT, "A conexão caiu: reconectando.", "The connection dropped: connecting again."
+    )
+    UNREACHABLE = Meaning(
+        Status.CONNECTING,
+        Next.WAIT,
+        "O WhatsApp não responde: tentando de novo.",
+        "WhatsApp cannot be reached: trying again.",
+    )
+    WORKER_RESTARTING = Meaning(
+        Status.CONNECTING,
+        Next.WAIT,
+        "O motor está reiniciando: a conexão volta em segundos.",
+        "The engine is restarting: back in seconds.",
+    )
+    CONNECTED = Meaning(Status.CONNECTED, Next.NOTHING, "Conectado.", "Connected.")
+    DEAF = Meaning(
+        Status.ERROR,
+        Next.WAIT,
+        "O WhatsApp deixou de responder nesta conexão: reconectando.",
+        "WhatsApp stopped answering on this session: connecting again.",
+    )
+    REPLACED = Meaning(
+        Status.ERROR,
+        Next.CHOOSE,
+        "Esta conexão foi aberta em outro lugar: encerre a outra, ou aguarde a nova tentativa.",
+        "This session was opened somewhere else: end the other one, or wait for the next try.",
+    )
+    BANNED = Meaning(
+        Status.ERROR,
+        Next.STOP,
+        "O WhatsApp bloqueou este número por um tempo{detail}.",
+        "WhatsApp has banned this number for a while{detail}.",
+    )
+    OUTDATED = Meaning(
+        Status.ERROR,
+        Next.STOP,
+        "O WhatsApp não aceita mais esta versão do motor: atualize o Vigia.",
+        "WhatsApp no longer accepts this version of the engine: update Vigia.",
+    )
+    REFUSED = Meaning(
+        Status.ERROR,
+        Next.WAIT,
+        "O WhatsApp recusou a conexão{detail}: tentando de novo mais tarde.",
+        "WhatsApp refused the connection{detail}: trying again later.",
+    )
+    PASSKEY_REQUIRED = Meaning(
+        Status.ERROR,
+        Next.STOP,
+        "O WhatsApp só permite vincular esta conta com chave de acesso (passkey), o que ainda não é possível aqui.",
+        "WhatsApp lets this account be linked only with a passkey, which is not possible here yet.",
+    )
+    DISK_FULL = Meaning(
+        Status.ERROR,
+        Next.CHOOSE,
+        "O disco está quase cheio: libere espaço. O WhatsApp guarda as mensagens até lá.",
+        "The disk is nearly full: free some space. WhatsApp keeps the messages until then.",
+    )
+    LOCKED = Meaning(
+        Status.ERROR,
+        Next.WAIT,
+        "Outro processo ainda usa esta conexão: tentando de novo.",
+        "Another process still holds this session: trying again.",
+    )
+    CRASH_LOOP = Meaning(
+        Status.ERROR,
+        Next.FIX_US,
+        "O motor falhou vezes demais e foi parado: veja o registro e reinicie.",
+        "The engine crashed too often and was stopped: see the log, then restart it.",
+    )
+
+    @property
+    def code(self) -> str:
+        """The stable word for programs: `logged_out`, `worker_restarting`..."""
+        return self.name.lower()
+
+    @property
+    def status(self) -> Status:
+        """One of the four values of `whatsapp_sessions.status`."""
+        return self.value.status
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a session is: the exact reason, a detail without user content, and since when (unix seconds)."""
+
+    reason: Reason
+    detail: str = ""
+    since: float = 0.0
+
+    def sentence(self, language: str = "pt") -> str:
+        """Answer the sentence for a person, in Portuguese (`pt`) or English (anything else)."""
+        meaning = self.reason.value
+        template = meaning.pt if language.startswith("pt") else meaning.en
+        return template.replace("{detail}", f" ({self.detail})" if self.detail else "")
+
+
+_R = Reason
+UNPAIRED = frozenset({_R.NEVER_PAIRED, _R.PAIRING_ENDED, _R.LOGGED_OUT, _R.PASSKEY_REQUIRED})
+"""No credentials: only a pairing leads out."""
+_PAIRING = frozenset({_R.WAITING_SCAN, _R.LINKING})
+_TRYING = frozenset({_R.STARTING, _R.RECONNECTING, _R.UNREACHABLE, _R.WORKER_RESTARTING, _R.LOCKED})
+_RUNNING = _TRYING | {_R.CONNECTED, _R.DEAF}
+_HELD = frozenset({_R.REPLACED, _R.BANNED, _R.OUTDATED, _R.REFUSED, _R.DISK_FULL, _R.CRASH_LOOP})
+_VERDICTS = _HELD | {_R.LOGGED_OUT, _R.STOPPED}
+"""What may strike any session that has credentials and runs."""
+
+MOVES: dict[Reason, frozenset[Reason]] = {
+    **dict.fromkeys(UNPAIRED, frozenset({_R.WAITING_SCAN, _R.LINKING, _R.DISK_FULL})),
+    _R.WAITING_SCAN: frozenset(
+        {_R.LINKING, _R.PAIRING_ENDED, _R.PASSKEY_REQUIRED, _R.UNREACHABLE, _R.OUTDATED, _R.REFUSED, _R.STOPPED}
+    ),
+    _R.LINKING: frozenset({_R.PAIRING_ENDED}) | _RUNNING | _VERDICTS,
+    **dict.fromkeys(_RUNNING, _RUNNING | _VERDICTS),
+    **dict.fromkeys(_HELD, _TRYING | _VERDICTS | _PAIRING | {_R.PAIRING_ENDED}),
+    _R.STOPPED: _TRYING | _PAIRING | {_R.LOGGED_OUT, _R.PAIRING_ENDED},
+}
+# A pairing asked for while the server is away leaves its session where it began.
+MOVES[_R.UNREACHABLE] = MOVES[_R.UNREACHABLE] | _PAIRING | {_R.PAIRING_ENDED}
+
+
+class ForbiddenMove(Exception):
+    """A session was told to go where its state does not lead: a fault of ours."""
+
+
+Listener = Callable[[State, State], None]
+"""Called with the state before and the state now, once for each change."""
+
+
+class StateCell:
+    """Holds a session's state. `move` is the only setter."""
+
+    def __init__(self, first: State, clock: Callable[[], float], listener: Listener) -> None:
+        self._state = first
+        self._clock = clock
+        self._listener = listener
+
+    @property
+    def now(self) -> State:
+        """The present state."""
+        return self._state
+
+    def move(self, reason: Reason, detail: str = "") -> None:
+        """Go to *reason*; the same reason and detail again is no change. Raises `ForbiddenMove`."""
+        before = self._state
+        if (before.reason, before.detail) == (reason, detail):
+            return
+        if reason is not before.reason and reason not in MOVES[before.reason]:
+            raise ForbiddenMove(f"{before.reason.code} does not lead to {reason.code}")
+        since = before.since if reason is before.reason else self._clock()
+        self._state = State(reason, detail, since)
+        self._listener(before, self._state)

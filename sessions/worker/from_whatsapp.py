@@ -1,0 +1,150 @@
+"""From the engine's events to our words. One function a kind; what has none stays raw and can be translated later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from neonize.events import INT_TO_EVENT
+
+from sessions.model import Address, Delivery, Identity, Life, Message, Receipt, Sign, Typing, Words
+
+CODE_DEVICE = 0
+CODE_QR = 1
+SUBSCRIBED = frozenset(INT_TO_EVENT) - {CODE_DEVICE, CODE_QR}
+"""Event codes asked of the engine: everything but the list of QR codes, which are secrets and come one by one elsewhere."""
+
+
+def translate(code: int, raw: bytes) -> Words | None:
+    """Answer the words for an event, or None when there are none yet. Raises whatever a malformed event makes it raise."""
+    words = _EVENTS.get(code)
+    return words(INT_TO_EVENT[code].FromString(raw)) if words else None
+
+
+def jid(value: Any) -> str | None:
+    """Answer "user@server" of the engine's JID, without device; None for an empty one."""
+    return f"{value.User}@{value.Server}" if value.User else None
+
+
+def full_jid(value: Any) -> str:
+    """Answer "user:device@server"."""
+    return f"{value.User}:{value.Device}@{value.Server}"
+
+
+def identity(device: Any) -> Identity:
+    """Answer who the linked account is."""
+    lid = full_jid(device.LID) if device.LID.User else None
+    return Identity(jid=full_jid(device.JID), lid=lid, phone=device.JID.User, push_name=clean(device.PushName))
+
+
+def clean(text: str) -> str:
+    """Answer *text* as a database can hold it: U+0000 becomes U+FFFD. The raw bytes keep the original."""
+    return text.replace("\x00", "\ufffd")
+
+
+def _address(value: Any, alt: Any) -> Address:
+    return Address(jid=jid(value) or "", alt=jid(alt), device=value.Device)
+
+
+def _chat(source: Any) -> Address:
+    """The chat and its other name, which for one's own message is the recipient's, for another's the sender's."""
+    if source.IsGroup:
+        return _address(source.Chat, None_JID)
+    return _address(source.Chat, source.RecipientAlt if source.IsFromMe else source.SenderAlt)
+
+
+class _Nobody:
+    User = ""
+
+
+None_JID = _Nobody()
+
+
+def _message(event: Any) -> Words | None:
+    text, quoted = _text(event.Message)
+    if text is None:
+        return None
+    info, source = event.Info, event.Info.MessageSource
+    return Message(
+        id=info.ID,
+        chat=_chat(source),
+        sender=_address(source.Sender, source.SenderAlt),
+        from_me=source.IsFromMe,
+        group=source.IsGroup,
+        at_ms=info.Timestamp,
+        push_name=clean(info.Pushname),
+        text=clean(text),
+        quoted_id=quoted,
+    )
+
+
+def _text(message: Any) -> tuple[str | None, str | None]:
+    """The text and the id of the message it answers, for the two kinds of plain text."""
+    if message.HasField("conversation"):
+        return message.conversation, None
+    if message.HasField("extendedTextMessage"):
+        extended = message.extendedTextMessage
+        return extended.text, extended.contextInfo.stanzaID or None
+    return None, None
+
+
+_DELIVERIES = {
+    1: Delivery.DELIVERED,
+    9: Delivery.DELIVERED,
+    4: Delivery.READ,
+    5: Delivery.READ,
+    6: Delivery.PLAYED,
+    7: Delivery.PLAYED,
+}
+
+
+def _receipt(event: Any) -> Words:
+    source = event.MessageSource
+    return Receipt(
+        ids=tuple(event.MessageIDs),
+        chat=_chat(source),
+        sender=_address(source.Sender, source.SenderAlt),
+        kind=_DELIVERIES.get(event.Type, Delivery.OTHER),
+        at_ms=event.Timestamp * 1000,
+    )
+
+
+def _typing(event: Any) -> Words:
+    source = event.MessageSource
+    return Typing(
+        chat=_chat(source),
+        sender=_address(source.Sender, source.SenderAlt),
+        composing=event.State == 1,
+        audio=event.Media == 2,
+    )
+
+
+def _paired(event: Any) -> Words:
+    if event.Error or event.Status != 2:
+        return Life(Sign.PAIR_FAILED, code=str(event.Status))
+    return Life(Sign.PAIRED, code=event.Platform)
+
+
+def _plain(sign: Sign) -> Callable[[Any], Words]:
+    return lambda _event: Life(sign)
+
+
+# Codes as in neonize.events.INT_TO_EVENT; the contract test names each.
+_EVENTS: dict[int, Callable[[Any], Words | None]] = {
+    CODE_DEVICE: lambda event: Life(Sign.IDENTITY, identity=identity(event)),
+    2: _paired,
+    3: _plain(Sign.CONNECTED),
+    4: lambda event: Life(Sign.KEEPALIVE_TIMEOUT, code=str(event.ErrorCount)),
+    5: _plain(Sign.KEEPALIVE_RESTORED),
+    6: lambda event: Life(Sign.LOGGED_OUT, code=str(event.Reason)),
+    7: _plain(Sign.REPLACED),
+    8: lambda event: Life(Sign.BANNED, code=str(event.Code), until_s=event.Expire),
+    9: lambda event: Life(Sign.CONNECT_FAILURE, code=str(event.Reason)),
+    10: _plain(Sign.OUTDATED),
+    11: lambda event: Life(Sign.STREAM_ERROR, code=event.Code),
+    12: _plain(Sign.DISCONNECTED),
+    17: _message,
+    18: _receipt,
+    19: _typing,
+    27: lambda event: Life(Sign.OFFLINE_DONE, code=str(event.Count)),
+}

@@ -1,0 +1,193 @@
+"""The sessions of one worker, and what the hub may ask of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from sessions import frames
+from sessions.errors import Busy, FixUs, SendError, SessionsError, UnknownSession
+from sessions.locks import FileLock
+from sessions.model import Life, Outcome, SendStatus, Sign
+from sessions.worker import to_whatsapp
+from sessions.worker.calls import Calls
+from sessions.worker.client import Callbacks, Client, End
+from sessions.worker.gate import Gate
+from sessions.worker.journal import Journal
+from sessions.worker.library import Library
+
+MAX_TURNS = 1000  # sends of one session that may wait for their turn
+
+ENGINE_SEND_S = 200.0  # the engine's own waits end before this: 75 s each for addresses, keys and the answer
+
+_ONLINE = {
+    Sign.CONNECTED: True,
+    Sign.DISCONNECTED: False,
+    Sign.LOGGED_OUT: False,
+    Sign.REPLACED: False,
+    Sign.BANNED: False,
+    Sign.OUTDATED: False,
+    Sign.CONNECT_FAILURE: False,
+}
+
+Tell = Callable[[frames.Notice], None]
+
+
+class Seat:
+    """One session's place in this worker: its lock, its client, its line of sends."""
+
+    def __init__(self, client: Client, lock: FileLock) -> None:
+        self.client = client
+        self.lock = lock
+        self.online = False
+        self.turn = asyncio.Lock()  # first come, first served: texts to one chat keep their order
+        self.waiting = 0
+
+
+class Host:
+    """Opens, closes and serves the sessions of this process."""
+
+    def __init__(self, library: Library, journal: Journal, tell: Tell, lab: frames.LabKeys | None) -> None:
+        self._library = library
+        self._journal = journal
+        self._tell = tell
+        self._lab = lab
+        self._gate = Gate()
+        self.calls = Calls(self._gate)
+        self._starts = asyncio.Lock()
+        self.seats: dict[str, Seat] = {}
+        self._gone: list[Client] = []  # the engine may hold pointers into them for as long as this process lives
+        self._callbacks = Callbacks(
+            event=journal.event,
+            qr=lambda session, code: tell(frames.Qr(session=session, code=code)),
+            login_status=lambda session, status: tell(frames.LoginStatus(session=session, status=status)),
+            ended=self._on_ended,
+        )
+
+    def on_life(self, session: str, life: Life) -> None:
+        """Pass a sign of life on. On the loop."""
+        seat = self.seats.get(session)
+        if seat and life.sign in _ONLINE:
+            seat.online = _ONLINE[life.sign]
+        self._tell(frames.Alive(session=session, life=life))
+
+    async def open(self, request: frames.Open) -> frames.Reply:
+        """Take the session's lock and start it; starts go one at a time."""
+        if request.session in self.seats:
+            return frames.Reply(id=request.id)
+        path = Path(request.path)
+        lock = FileLock(path.with_suffix(".lock"))
+        lock.take()
+        client = Client(
+            request.session, path, library=self._library, calls=self.calls, callbacks=self._callbacks, lab=self._lab
+        )
+        self.seats[request.session] = Seat(client, lock)
+        async with self._starts:
+            await client.open(self._gate, deadline_s=request.deadline_s)
+        return frames.Reply(id=request.id)
+
+    async def close(self, request: frames.Close) -> frames.Reply:
+        """End a session and give its file back."""
+        seat = self.seats.get(request.session)
+        if seat:
+            await seat.client.close()
+            self._vacate(request.session)
+        return frames.Reply(id=request.id)
+
+    async def logout(self, request: frames.Logout) -> frames.Reply:
+        """Unlink the device at WhatsApp."""
+        await self._client(request.session).logout(deadline_s=request.deadline_s)
+        return frames.Reply(id=request.id)
+
+    async def pair_code(self, request: frames.PairCode) -> frames.Reply:
+        """Ask WhatsApp for a pairing code."""
+        code = await self._client(request.session).pair_code(request.phone, deadline_s=request.deadline_s)
+        return frames.Reply(id=request.id, text=code)
+
+    async def on_whatsapp(self, request: frames.OnWhatsApp) -> frames.Reply:
+        """Ask whether a number has an account."""
+        jid = await self._client(request.session).on_whatsapp(request.phone, deadline_s=request.deadline_s)
+        return frames.Reply(id=request.id, text=jid)
+
+    async def send(self, request: frames.Send) -> frames.Reply:
+        """Send a text. The outcome is in the inbox before it is answered, and a late one still gets there."""
+        outcome = await self._send(request)
+        return frames.Reply(id=request.id, outcome=outcome)
+
+    async def disconnect_all(self) -> None:
+        """Disconnect every session and wait until the engine has handed over what it holds."""
+        seats = list(self.seats.values())
+        await asyncio.gather(
+            *(seat.client.disconnect() for seat in seats if seat.client.running), return_exceptions=True
+        )
+
+    async def _send(self, request: frames.Send) -> Outcome:
+        seat = self._seat(request.session)
+        if seat.waiting >= MAX_TURNS:
+            raise Busy
+        to, message = to_whatsapp.jid_bytes(request.to), to_whatsapp.text_message(request.text)
+        until = asyncio.get_running_loop().time() + request.deadline_s
+        seat.waiting += 1
+        try:
+            if not await _within(seat.turn.acquire(), until):
+                return await self._keep(request, SendStatus.FAILED, SendError.NOT_BEGUN)
+        finally:
+            seat.waiting -= 1
+        return await self._send_now(seat, request, to, message, until)
+
+    async def _send_now(self, seat: Seat, request: frames.Send, to: bytes, message: bytes, until: float) -> Outcome:
+        def keep(answer: bytes) -> Outcome:
+            outcome = to_whatsapp.outcome(request.ref, request.to, answer)
+            self._journal.outcome(request.session, outcome)
+            return outcome
+
+        # The turn ends with the engine's call, not with our waiting for it: the engine sends one at a time anyway.
+        sending = asyncio.ensure_future(seat.client.send(to, message, keep, deadline_s=ENGINE_SEND_S))
+        sending.add_done_callback(lambda done: (seat.turn.release(), done.cancelled() or done.exception()))
+        if await _within(asyncio.shield(sending), until):
+            return sending.result()
+        return await self._keep(request, SendStatus.UNKNOWN, SendError.TIMED_OUT)
+
+    async def _keep(self, request: frames.Send, status: SendStatus, error: str) -> Outcome:
+        outcome = Outcome(ref=request.ref, status=status, to=request.to, error=error)
+        await asyncio.to_thread(self._journal.outcome, request.session, outcome)
+        return outcome
+
+    def _seat(self, session: str) -> Seat:
+        seat = self.seats.get(session)
+        if seat is None:
+            raise UnknownSession
+        return seat
+
+    def _client(self, session: str) -> Client:
+        return self._seat(session).client
+
+    def _vacate(self, session: str) -> None:
+        seat = self.seats.pop(session, None)
+        if seat:
+            self._gone.append(seat.client)
+            seat.lock.release()
+
+    def _on_ended(self, session: str, end: End, detail: str) -> None:
+        seat = self.seats.get(session)
+        if seat:
+            seat.online = False
+        if end is not End.STOPPED:
+            self._tell(frames.Ended(session=session, error=end, detail=detail))
+
+
+async def _within(what: Awaitable[Any], until: float) -> bool:
+    try:
+        await asyncio.wait_for(what, max(0.0, until - asyncio.get_running_loop().time()))
+    except TimeoutError:
+        return False
+    return True
+
+
+def refusal(request_id: int, error: BaseException) -> frames.Reply:
+    """Answer a failed request: our own errors by their code, anything else as a fault of ours, by its type only."""
+    if isinstance(error, SessionsError):
+        return frames.Reply(id=request_id, error=error.code, sentence=str(error))
+    return frames.Reply(id=request_id, error=FixUs.code, sentence=f"{FixUs.__doc__} ({type(error).__name__})")
