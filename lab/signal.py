@@ -155,8 +155,8 @@ class Peer:
         session = known or self._accept(message)
         plaintext = session.decrypt(inner, self._new_key)
         self._put_first(remote, session)
-        if message.greeting.prekey_id is not None:
-            self._state.prekeys.pop(message.greeting.prekey_id, None)
+        if known is None and message.greeting.prekey_id is not None:
+            del self._state.prekeys[message.greeting.prekey_id]
         return plaintext
 
     def _accept(self, message: PreKeyMessage) -> Session:
