@@ -1,0 +1,1 @@
+"""The lab's control API: how a test, a script or a person moves phones and orders faults. See docs/lab.md."""
