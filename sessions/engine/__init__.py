@@ -56,7 +56,8 @@ class Engine:
         self._placement = Placement(per_worker)
         self._keepers: dict[int, Keeper] = {}
         self._retiring: set[asyncio.Task[None]] = set()
-        self._throwaways = 0
+        self._throwaways: set[WorkerProcess] = set()
+        self._numbers = 0
 
     async def open(self, session: SessionId, database: Path) -> None:
         """Open *session*, closing it first where it is open. Raises `Locked`, `WorkerGone`, `Deadline`, `DiskFull`."""
@@ -122,9 +123,12 @@ class Engine:
         """Start a worker for one pairing. Its keeper is the caller, who ends it."""
         if self.disk_low():
             raise DiskFull
-        self._throwaways += 1
+        self._numbers += 1
         hearing = Hearing(notice=notice, wake=self._ears.wake, line=self._ears.line)
-        return await WorkerProcess.start(f"p{self._throwaways}", self._launch, hearing)
+        worker = await WorkerProcess.start(f"p{self._numbers}", self._launch, hearing)
+        self._throwaways.add(worker)
+        worker.on_end(lambda: self._throwaways.discard(worker))
+        return worker
 
     def recycle(self, session: SessionId, why: str) -> None:
         """Replace the worker of *session*."""
@@ -158,7 +162,8 @@ class Engine:
     async def stop(self) -> None:
         """Drain every worker, all at once."""
         keepers, self._keepers = list(self._keepers.values()), {}
-        await asyncio.gather(*(keeper.stop() for keeper in keepers), *self._retiring)
+        throwaways = [worker.kill() for worker in self._throwaways]
+        await asyncio.gather(*(keeper.stop() for keeper in keepers), *self._retiring, *throwaways)
 
     def _keeper(self, number: int) -> Keeper:
         if number not in self._keepers:

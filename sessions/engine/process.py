@@ -43,7 +43,7 @@ class WorkerProcess:
         self.last_lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._process = process
         self._wake = wake
-        self._tasks: list[asyncio.Task[None]] = []
+        self._reaper: asyncio.Task[int]
 
     @classmethod
     async def start(cls, name: str, launch: Launch, hearing: Hearing) -> WorkerProcess:
@@ -79,12 +79,11 @@ class WorkerProcess:
 
     async def wait(self) -> int:
         """Wait until the process is over and everything it said was heard; answers its exit status."""
-        status = await self._process.wait()
-        await asyncio.wait(self._tasks, timeout=1.0)
-        for task in self._tasks:
-            task.cancel()
-        self._close_wake()
-        return status
+        return await asyncio.shield(self._reaper)
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Have *call* made when it is over."""
+        self._reaper.add_done_callback(lambda _done: call())
 
     async def kill(self) -> None:
         """End it now. The kernel gives its locks back."""
@@ -116,10 +115,23 @@ class WorkerProcess:
     def _listen(self, hearing: Hearing) -> None:
         self._wake.setblocking(False)
         asyncio.get_running_loop().add_reader(self._wake, self._woken, hearing.wake)
-        self._tasks = [
+        tasks = [
             asyncio.create_task(self.channel.run(), name=f"{self.name}-channel"),
             asyncio.create_task(self._read_lines(hearing.line), name=f"{self.name}-lines"),
         ]
+        self._reaper = asyncio.create_task(self._reap(tasks), name=f"{self.name}-reaper")
+
+    async def _reap(self, tasks: list[asyncio.Task[None]]) -> int:
+        """Outlives whoever waits: when the process is over, what belongs to it is closed."""
+        try:
+            status = await self._process.wait()
+            await asyncio.wait(tasks, timeout=1.0)
+            return status
+        finally:
+            for task in tasks:
+                task.cancel()
+            asyncio.get_running_loop().remove_reader(self._wake)
+            self._wake.close()
 
     def _woken(self, wake: Callable[[], None]) -> None:
         try:
@@ -142,8 +154,3 @@ class WorkerProcess:
             text = raw.decode(errors="replace").rstrip()
             self.last_lines.append(text)
             line(self.name, text)
-
-    def _close_wake(self) -> None:
-        if self._wake.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._wake)
-            self._wake.close()

@@ -1,0 +1,58 @@
+"""Reads what the workers wrote, in order, as words: the simplest use of the inboxes, for scripts and tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessions.inbox import InboxTail, StoredRow
+from sessions.model import RAW, SessionId, Words, decode
+
+SWEEP_S = 0.25  # covers a bell that was missed
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One thing that happened to a session. `words` is None for an event that has none yet; `row` is how it is stored."""
+
+    session: SessionId
+    words: Words | None
+    row: StoredRow
+
+
+class Intake:
+    """At least once: a thing heard is deleted when the next batch is asked for."""
+
+    def __init__(self, spool: Path, rung: asyncio.Event) -> None:
+        self._spool = spool
+        self._rung = rung
+
+    async def batches(self) -> AsyncGenerator[list[Heard]]:
+        """Answer what happened, batch by batch, waiting for more; end it by closing the generator."""
+        tail = InboxTail(self._spool)
+        try:
+            while True:
+                self._rung.clear()
+                rows = await asyncio.to_thread(tail.read, BATCH)
+                if rows:
+                    yield [_heard(row) for _file, row in rows]
+                    await asyncio.to_thread(tail.done, rows)
+                else:
+                    await _wait(self._rung)
+        finally:
+            tail.close()
+
+
+def _heard(row: StoredRow) -> Heard:
+    words = None if row.kind == RAW or row.body is None else decode(row.kind, row.body)
+    return Heard(SessionId(row.session), words, row)
+
+
+async def _wait(rung: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(rung.wait(), SWEEP_S)
+    except TimeoutError:
+        return

@@ -1,0 +1,42 @@
+"""The real neonize against a local WhatsApp: one lab a module, one fleet a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from benchmarks.rig import Numbers, Rig
+from lab.client import LabClient, Place, lab_process
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Generator[Place]:
+    """A running lab."""
+    log = tmp_path_factory.mktemp("lab") / "lab.log"
+    with lab_process(log=log) as place:
+        yield place
+
+
+@pytest_asyncio.fixture
+async def lab(place: Place) -> AsyncGenerator[LabClient]:
+    """The lab's control."""
+    async with LabClient(place) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def number() -> Numbers:
+    """New phone numbers."""
+    return Numbers()
+
+
+@pytest_asyncio.fixture
+async def rig(tmp_path: Path, lab: LabClient) -> AsyncGenerator[Rig]:
+    """A fleet with a folder of its own (a space and an accent in its path) and the lab."""
+    data = tmp_path / "dados de sessão"
+    data.mkdir()
+    async with Rig(data, lab) as rig:
+        yield rig
