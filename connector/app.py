@@ -1,0 +1,182 @@
+"""Puts the service together: builds, starts in order, stops in reverse. No logic of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, ExitStack, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from loguru import logger
+
+from connector import datadir, keyfile, settings
+from connector.api.health import Health
+from connector.api.server import Server, make_app
+from connector.api.sockets import bind
+from connector.datadir import DataDir, DataDirLock
+from connector.failures import ExitCode, StartFailure
+from connector.keyfile import ApiKey
+from connector.logs import Logs
+from connector.ports import FleetPort
+from connector.settings import Settings
+from connector.signals import StopRequests
+from sessions.engine import Lab, Launch
+from sessions.fleet import Fleet, Options
+from sessions.redaction import Redactor
+
+DRAIN_S = 8.0
+"""How long an orderly stop may take. What is not drained by then is ended."""
+
+FleetFactory = Callable[[Settings, DataDir], FleetPort]
+Say = Callable[[str], None]
+
+
+def run(make_fleet: FleetFactory, say: Say) -> ExitCode:
+    """Run the service until it is asked to stop. *say* tells the person at the terminal. Raises `StartFailure`."""
+    redact = Redactor()
+    logs = Logs(redact)
+    logs.open()
+    with ExitStack() as stack:
+        stack.callback(logs.close)
+        found = settings.load()
+        data = datadir.prepare(found.data_dir)
+        stack.enter_context(DataDirLock(data))
+        key = _key(found, data)
+        redact.register(key.value)
+        _open_files(logs, data, found.log_level)
+        for line in settings.warnings(found):
+            logger.warning(line)
+        try:
+            return _to_the_end(Service(found, data, key, make_fleet, say))
+        except StartFailure:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the log gets it and the shell a number
+            logger.exception("A fault of the service ended it.")
+            return ExitCode.BUG
+
+
+def build_fleet(settings: Settings, data: DataDir) -> FleetPort:
+    """Answer the sessions of this process."""
+    lab = settings.lab and Lab(proxy=settings.lab.proxy, ca=settings.lab.ca, root_key=settings.lab.root_key)
+    options = Options(per_worker=settings.sessions_per_worker, max_pairings=settings.max_pairings)
+    return Fleet(data.path, Launch(spool=data.path / "spool", lab=lab), options)
+
+
+def _to_the_end(service: Service) -> ExitCode:
+    runner = asyncio.Runner()
+    ended = runner.run(service.run())
+    if ended in (ExitCode.DRAIN_TIMED_OUT, ExitCode.INTERRUPTED):
+        os._exit(ended)  # closing the loop would wait for the very tasks that did not end; the log is written already
+    runner.close()
+    return ended
+
+
+def _key(found: Settings, data: DataDir) -> ApiKey:
+    return ApiKey(found.api_key.get_secret_value()) if found.api_key else keyfile.read_or_make(data.api_key)
+
+
+def _open_files(logs: Logs, data: DataDir, level: str) -> None:
+    try:
+        logs.open_files(data.logs, level)
+    except OSError as error:
+        raise StartFailure(
+            ExitCode.DATA_DIR, f"The logs in {data.logs} cannot be written ({error.strerror}): mend or remove it."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service once its settings, its data folder and its logs are there."""
+
+    settings: Settings
+    data: DataDir
+    key: ApiKey
+    make_fleet: FleetFactory
+    say: Say
+
+    async def run(self) -> ExitCode:
+        """Start, serve until asked to stop, drain."""
+        stop = StopRequests()
+        parts = AsyncExitStack()
+        with stop.listening():
+            try:
+                await _unless(stop.first, self._start(parts))
+                await stop.first.wait()
+            finally:
+                logger.info("Stopping: requests under way finish, sessions disconnect.")
+                ended = await _drain(parts, stop.second)
+        logger.info("Stopped.")
+        return ended
+
+    async def _start(self, parts: AsyncExitStack) -> None:
+        """Take the address first, since that fails quickly; let callers in last, since they expect everything to be there."""
+        settings = self.settings
+        sockets = bind(settings.host, settings.port)
+        for listener in sockets:
+            parts.callback(listener.close)
+        logger.info(
+            "Vigia {} starts: process {}, Python {}.{}.{}, data in {}",
+            version("vigia"),
+            os.getpid(),
+            *sys.version_info[:3],
+            self.data.path,
+        )
+        if settings.lab:
+            logger.warning(
+                "LAB MODE: every session talks to the local WhatsApp at {}, none to the real one.", settings.lab.proxy
+            )
+        fleet = self.make_fleet(settings, self.data)
+        parts.push_async_callback(fleet.stop)
+        await fleet.start()
+        health = Health(lab=settings.lab is not None, sessions=lambda: len(fleet.snapshot()))
+        server = Server(make_app(key=self.key.value, health_of=health), sockets)
+        parts.push_async_callback(server.stop)
+        await server.start()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say where the service is and where its key lies: the key itself only to a terminal, and only when it was made just now."""
+        url = _url(self.settings.host, self.settings.port)
+        where = f"in {self.key.file}" if self.key.file else "the one in API_KEY"
+        self.say(f"Vigia is ready on {url}; the API key is {where}.")
+        logger.info("Ready on {}", url)
+        if self.key.made_now and sys.stdout.isatty():
+            self.say(f"This key was made just now, and is shown only this once: {self.key.value}")
+
+
+def _url(host: str, port: int) -> str:
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - it is read here, not bound
+    return f"http://{name}:{port}"
+
+
+async def _unless(told: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do *work*, but break it off when *told* is set first."""
+    working = asyncio.create_task(work, name="service-start")
+    waiting = asyncio.create_task(told.wait(), name="stop-request")
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+async def _drain(parts: AsyncExitStack, at_once: asyncio.Event) -> ExitCode:
+    """Stop what was started, last first, for `DRAIN_S` at most, and no longer once *at_once* is set."""
+    draining = asyncio.create_task(parts.aclose(), name="service-drain")
+    hurried = asyncio.create_task(at_once.wait(), name="second-stop-request")
+    await asyncio.wait({draining, hurried}, timeout=DRAIN_S, return_when=asyncio.FIRST_COMPLETED)
+    hurried.cancel()
+    if draining.done():
+        draining.result()
+        return ExitCode.STOPPED
+    draining.cancel()
+    if at_once.is_set():
+        logger.warning("Asked to stop again: ending at once.")
+        return ExitCode.INTERRUPTED
+    logger.error("Not everything stopped within {:.0f} s: ending without waiting longer.", DRAIN_S)
+    return ExitCode.DRAIN_TIMED_OUT

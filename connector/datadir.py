@@ -1,0 +1,138 @@
+"""The data folder: made private, proved writable, and held by one service at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from connector.failures import ExitCode, StartFailure
+
+NEEDED_BYTES = 64 * 1024 * 1024
+"""Free space under which nothing is started: the sessions' own low-water mark would stop them at once."""
+LOCK_NAME = "vigia.lock"
+_PRIVATE = 0o700
+_NOT_OURS_TO_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def free_bytes(path: Path) -> int:
+    """Answer the bytes an ordinary user may still write where *path* lies."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """Where things lie under the data folder; `path` is absolute."""
+
+    path: Path
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the log files."""
+        return self.path / "logs"
+
+    @property
+    def api_key(self) -> Path:
+        """The file with the generated API key."""
+        return self.path / "api-key"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock says that a service uses this folder."""
+        return self.path / LOCK_NAME
+
+
+def prepare(path: Path, *, free: Callable[[Path], int] = free_bytes) -> DataDir:
+    """Make the folder, close it to others, and prove that it can be written. Raises `StartFailure`."""
+    try:
+        _make_private(path)
+        _prove_writable(path, free)
+    except OSError as error:
+        raise StartFailure(ExitCode.DATA_DIR, _sentence(path, error)) from error
+    return DataDir(path)
+
+
+def _make_private(path: Path) -> None:
+    path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & 0o077:
+        return
+    if not _ours_alone(path):
+        raise StartFailure(
+            ExitCode.DATA_DIR,
+            f"DATA_DIR {path} holds other things and is open to other users: choose a folder for this service alone, "
+            f"for example DATA_DIR={path / 'vigia'}.",
+        )
+    with suppress(PermissionError):  # a mounted folder of another owner: who mounted it decided who may read it
+        path.chmod(_PRIVATE)
+
+
+def _ours_alone(path: Path) -> bool:
+    """Tell whether closing *path* hurts nobody: /tmp or a home folder named by mistake must stay as it is."""
+    names = {entry.name for entry in path.iterdir()} - {"lost+found"}
+    return not names or LOCK_NAME in names
+
+
+def _prove_writable(path: Path, free: Callable[[Path], int]) -> None:
+    probe = path / f".probe-{os.getpid()}"
+    try:
+        with probe.open("wb") as file:
+            file.write(b"\0" * 65_536)
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        probe.unlink(missing_ok=True)
+    if free(path) < NEEDED_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _sentence(path: Path, error: OSError) -> str:
+    if error.errno in _FULL:
+        return (
+            f"The disk that holds DATA_DIR {path} is full: leave at least {NEEDED_BYTES // 2**20} MB free there, "
+            "or set DATA_DIR to a folder on another disk."
+        )
+    if error.errno in _NOT_OURS_TO_WRITE:
+        return f"DATA_DIR {path} cannot be written ({error.strerror}): give this user the folder, or set DATA_DIR to another one."
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"DATA_DIR {path} is, or leads through, a file: set DATA_DIR to the path of a folder."
+    return f"DATA_DIR {path} cannot be used ({error.strerror}): set DATA_DIR to another folder."
+
+
+class DataDirLock:
+    """Holds a data folder for this process until it ends, however it ends: the kernel gives the lock back."""
+
+    def __init__(self, data: DataDir) -> None:
+        self._data = data
+        self._file = -1
+
+    def __enter__(self) -> None:
+        """Take the lock. Raises `StartFailure` naming the process that has it."""
+        file = os.open(self._data.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(file, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(file)
+            raise StartFailure(
+                ExitCode.DATA_DIR,
+                f"Another Vigia (process {holder}) already uses {self._data.path}: stop it, or set DATA_DIR to another folder.",
+            ) from error
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        self._file = file
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(
+            self._file
+        )  # the file stays: removing it would let a third start lock a name that is no longer this one

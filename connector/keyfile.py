@@ -1,0 +1,56 @@
+"""The generated API key: made once, kept in a file that only its owner reads."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from connector.failures import ExitCode, StartFailure
+
+PREFIX = "vigia_"
+"""Makes the key recognisable, for the redaction and for people's own secret scanners."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ApiKey:
+    """The key callers must send, the file it lies in (None when a setting gave it), and whether it was made just now."""
+
+    value: str
+    file: Path | None = None
+    made_now: bool = False
+
+
+def read_or_make(path: Path) -> ApiKey:
+    """Answer the key in *path*, making it first when there is none. Two processes at once get the same key."""
+    try:
+        made_now = not path.exists() and _make(path)
+        path.chmod(0o600)
+        value = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartFailure(
+            ExitCode.DATA_DIR, f"The API key in {path} cannot be read or made ({error}): mend or remove it."
+        ) from error
+    if not value or not value.isascii() or not value.isprintable():
+        raise StartFailure(
+            ExitCode.DATA_DIR, f"The API key in {path} is damaged: remove the file, and the next start makes a new key."
+        )
+    return ApiKey(value, path, made_now)
+
+
+def _make(path: Path) -> bool:
+    """Write a new key and give it its name in one step, unless another process was first. Tells whether this one won."""
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(file, "w", encoding="ascii") as text:
+            text.write(PREFIX + secrets.token_urlsafe(32) + "\n")
+            text.flush()
+            os.fsync(text.fileno())
+        os.link(draft, path)  # unlike a rename, it fails when the name is taken
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    return True

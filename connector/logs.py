@@ -1,0 +1,220 @@
+"""Where log lines go, and what may stand in them.
+
+Our modules log through loguru, libraries through the standard library's `logging`, which is handed to loguru here. Each line passes
+the redaction once, before any file or screen sees it, tracebacks included. `logger.bind` or `logger.contextualize` with session, action
+or request puts that on the line.
+
+    console        everything from LOG_LEVEL on
+    combined.log   the same
+    error.log      errors only
+    server.log     the life of the service and its HTTP requests
+
+Lines are written by the thread that logs, not by a queue behind it (`enqueue`): what was logged is with the operating system when
+the call returns, and survives `os._exit` and a killed process. One process writes these files; workers send their lines to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from loguru import logger
+
+from sessions.redaction import Redactor
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from loguru import Record
+
+FILE_BYTES = 10 * 1024 * 1024
+"""Size at which a log file is put aside as `.1`, `.2`, ..."""
+FILES_KEPT = 5
+"""Files put aside of each log; the oldest is removed."""
+
+_LINE = "{time:YYYY-MM-DDTHH:mm:ss.SSSZ} {level: <8} {name}: {message}"
+_COLOURED = "<dim>{time:YYYY-MM-DDTHH:mm:ss.SSSZ}</dim> <level>{level: <8}</level> {name}: {message}"
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_CONTEXT = ("session", "action", "request")
+_SERVER_LOGGERS = ("connector.__main__", "connector.app", "connector.api", "aiohttp")
+# Libraries whose ordinary lines say nothing to an operator.
+_QUIET = {
+    "asyncio": logging.WARNING,
+    "apscheduler": logging.WARNING,
+    "aiohttp.access": logging.INFO,
+    "urllib3": logging.WARNING,
+}
+# A line's own line ends and control characters could forge other lines, or move the cursor of a terminal.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u2028\u2029]")
+
+
+class Logs:
+    """The log of one process. `open` writes to the console, `open_files` to the folder too, `close` puts everything back."""
+
+    def __init__(self, redact: Redactor, console: TextIO | None = None) -> None:
+        self._redact = redact
+        self._console = console or sys.stderr
+        self._sinks: list[int] = []
+        self._undo: list[Callable[[], None]] = []
+
+    def open(self, level: str = "INFO") -> None:
+        """Take over every log line, warning and uncaught exception of this process, and write them to the console."""
+        logger.remove()
+        logger.configure(patcher=self._patch, extra={})
+        self._take_over()
+        self._add_console(level)
+
+    def open_files(self, folder: Path, level: str) -> None:
+        """Write to the three files in *folder* as well, from *level* on."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._remove_sinks()
+        logging.getLogger().setLevel(level)
+        self._add_console(level)
+        self._add_file(folder / "combined.log", level)
+        self._add_file(folder / "error.log", "ERROR")
+        self._add_file(folder / "server.log", level, only=_is_of_the_server)
+
+    def close(self) -> None:
+        """Close the files and give logging, warnings and the hooks back as they were."""
+        self._remove_sinks()
+        logger.configure(patcher=_leave)
+        while self._undo:
+            self._undo.pop()()
+
+    def _add_console(self, level: str) -> None:
+        shown = self._console.isatty()
+        self._sinks.append(
+            logger.add(
+                self._console,
+                format=_COLOURED if shown else _LINE,
+                level=level,
+                colorize=shown,
+                backtrace=False,
+                diagnose=False,
+            )
+        )
+
+    def _add_file(self, path: Path, level: str, only: Callable[[Record], bool] | None = None) -> None:
+        handler = _PrivateFile(path, self._console)
+        self._sinks.append(logger.add(handler, format=_LINE, level=level, filter=only, backtrace=False, diagnose=False))
+
+    def _remove_sinks(self) -> None:
+        while self._sinks:
+            logger.remove(self._sinks.pop())
+
+    def _patch(self, record: Record) -> None:
+        """Make the whole text of a line first, then redact it once for all sinks."""
+        extra = record["extra"]
+        record["name"] = str(extra.get("source", record["name"]))
+        try:
+            record["message"] = _CONTROL.sub("\ufffd", self._redact(_whole_text(record))).replace("\n", "\n    ")
+        except Exception as error:  # noqa: BLE001 - a line that cannot be hidden is not shown, and its caller must not notice
+            record["message"] = f"A line could not be made readable ({type(error).__name__})."
+        record["exception"] = None  # it stands in the text; a sink would add it again, as it is
+        extra.clear()
+
+    def _take_over(self) -> None:
+        root = logging.getLogger()
+        self._undo.append(partial(_put_back, root, root.handlers[:], root.level))
+        root.handlers[:] = [_ToLoguru()]
+        root.setLevel(logging.INFO)
+        for name, floor in _QUIET.items():
+            quiet = logging.getLogger(name)
+            self._undo.append(partial(quiet.setLevel, quiet.level))
+            quiet.setLevel(floor)
+        logging.captureWarnings(True)
+        self._undo.append(partial(logging.captureWarnings, False))
+        self._undo.append(_take_over_hooks())
+
+
+def _whole_text(record: Record) -> str:
+    extra, caught = record["extra"], record["exception"]
+    text = record["message"] + "".join(f" {name}={extra[name]}" for name in _CONTEXT if name in extra)
+    if caught is not None and caught.value is not None:
+        text += "\n" + "".join(traceback.format_exception(caught.type, caught.value, caught.traceback)).rstrip()
+    return text
+
+
+def _is_of_the_server(record: Record) -> bool:
+    return (record["name"] or "").startswith(_SERVER_LOGGERS)
+
+
+def _put_back(root: logging.Logger, handlers: list[logging.Handler], level: int) -> None:
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def _take_over_hooks() -> Callable[[], None]:
+    """Log what no code caught, in any thread or destructor; answer what puts the hooks back."""
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+    log = logging.getLogger("python")
+
+    def uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None and not issubclass(kind, (KeyboardInterrupt, SystemExit)):
+            log.critical("Nothing caught this.", exc_info=(kind, error, trace))
+
+    def put_back() -> None:
+        sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+
+    sys.excepthook = uncaught
+    threading.excepthook = lambda args: uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    sys.unraisablehook = lambda args: uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    return put_back
+
+
+class _ToLoguru(logging.Handler):
+    """Hands a line of the standard library's logging to loguru, with its logger's name, context and exception."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        extra = {name: str(record.__dict__[name]) for name in _CONTEXT if name in record.__dict__}
+        bound = logger.bind(source=record.name, **extra).opt(exception=record.exc_info)
+        level = record.levelname if record.levelname in _LEVELS else record.levelno
+        bound.log(level, _message(record))
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        text = record.getMessage()
+    except Exception:  # noqa: BLE001 - the standard answer prints the arguments, unhidden, to stderr
+        text = f"{record.msg} (its arguments do not fit)"
+    return f"{text}\n{record.stack_info}" if record.stack_info else text
+
+
+class _PrivateFile(RotatingFileHandler):
+    """A rotating file that only its owner reads. When the disk refuses, it says so once and lets the service go on."""
+
+    def __init__(self, path: Path, console: TextIO) -> None:
+        self._console = console
+        self._failing = self._said = False
+        super().__init__(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
+
+    def _open(self) -> TextIOWrapper:
+        file = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.fchmod(file, 0o600)  # it may be there from before, open to others
+        return os.fdopen(file, "a", encoding=self.encoding)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._failing = False
+        super().emit(record)
+        self._said = self._failing
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self._failing = True
+        if not self._said:
+            with suppress(OSError):
+                self._console.write(f"The log {self.baseFilename} cannot be written: {sys.exc_info()[1]}\n")
+
+
+def _leave(_record: Record) -> None:
+    """Patch nothing: loguru takes no None for "no patcher" once one was set."""

@@ -1,0 +1,256 @@
+"""The settings: from the environment and from `.env.supabase` in the working folder, where the environment wins.
+
+Names are the environment's, in lower case. An empty value counts as unset. Keys of other programs in the file are ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from connector.failures import ExitCode, StartFailure
+
+ENV_FILE = ".env.supabase"
+SHORT_KEY = 16
+"""An API key under this many characters is taken, with a warning."""
+LAB_NAMES = ("WHATSAPP_LAB_PROXY", "WHATSAPP_LAB_CA", "WHATSAPP_LAB_ROOT_KEY")
+_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
+
+
+def _host(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        if _HOST_NAME.fullmatch(value) and not value.replace(".", "").isdigit():
+            return value
+        raise
+
+
+def _folder(value: Path) -> Path:
+    try:
+        return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - resolve() would follow links, absolute() keeps ".."
+    except RuntimeError as error:  # "~" where no home folder is known
+        raise ValueError(str(error)) from error
+
+
+def _readable(value: Path) -> Path:
+    path = _folder(value)
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise ValueError("not a file that can be read")
+    return path
+
+
+def _proxy(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "http" or not parts.hostname or not parts.port or parts.path.strip("/"):
+        raise ValueError("not an http address with a port")
+    return value.rstrip("/")
+
+
+def _header_value(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+        raise ValueError("not a word of visible ASCII characters")
+    return value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _setting(default: object, says: str, *, pt: str, must: str, example: str, **limits: Any) -> Any:
+    """Describe one setting: what it *says* in English and Portuguese, what a value *must* be, and an *example*."""
+    return Field(default, description=says, json_schema_extra={"pt": pt, "must": must, "example": example}, **limits)
+
+
+class Settings(BaseSettings):
+    """Every setting of the service. Secrets are `SecretStr`: they print as stars."""
+
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8-sig",  # Windows' editors begin a file with a mark
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    host: Annotated[str, AfterValidator(_host)] = _setting(
+        "127.0.0.1",
+        "The address to listen on. 0.0.0.0 lets other machines in: put a reverse proxy with TLS in front.",
+        pt="Endereço em que o serviço escuta. Com 0.0.0.0 outras máquinas entram: use um proxy reverso com TLS.",
+        must="an IP address or a host name",
+        example="127.0.0.1",
+    )
+    port: int = _setting(
+        3001,
+        "The TCP port to listen on.",
+        pt="Porta TCP em que o serviço escuta.",
+        must="a whole number from 1 to 65535",
+        example="3001",
+        ge=1,
+        le=65535,
+    )
+    data_dir: Annotated[Path, AfterValidator(_folder)] = _setting(
+        Path("data"),
+        "The folder for everything that is kept: sessions, queues, logs, the API key. It is made readable for its owner only.",
+        pt="Pasta de tudo o que é guardado: sessões, filas, logs e a chave da API. Só o dono pode ler.",
+        must="the path of a folder",
+        example="./data",
+        validate_default=True,
+    )
+    api_key: Annotated[SecretStr, AfterValidator(_header_value)] | None = _setting(
+        None,
+        "The key that callers send as X-API-KEY. When unset, one is made at the first start and kept in DATA_DIR/api-key.",
+        pt="Chave que os clientes enviam em X-API-KEY. Sem ela, uma é criada na primeira vez, em DATA_DIR/api-key.",
+        must="one word of visible ASCII characters, best 32 or more",
+        example="a-long-random-word",
+    )
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = _setting(
+        "INFO",
+        "How much is logged: DEBUG, INFO, WARNING or ERROR.",
+        pt="Quanto vai para o log: DEBUG, INFO, WARNING ou ERROR.",
+        must="DEBUG, INFO, WARNING or ERROR",
+        example="INFO",
+    )
+    sessions_per_worker: int = _setting(
+        25,
+        "How many sessions share one engine process. Fewer cost more memory; more share a crash.",
+        pt="Quantas sessões dividem um processo do motor. Menos custa memória; mais divide uma queda.",
+        must="a whole number from 1 to 500",
+        example="25",
+        ge=1,
+        le=500,
+    )
+    max_pairings: int = _setting(
+        4,
+        "How many sessions may wait for a QR code or a pairing code to be used at the same time.",
+        pt="Quantas sessões podem esperar ao mesmo tempo pela leitura do QR code ou do código.",
+        must="a whole number from 1 to 100",
+        example="4",
+        ge=1,
+        le=100,
+    )
+    whatsapp_lab_proxy: Annotated[str, AfterValidator(_proxy)] | None = _setting(
+        None,
+        "Lab mode, never for real accounts: the proxy of the local WhatsApp, as `python -m lab` prints it.",
+        pt="Modo laboratório, nunca com contas reais: o proxy do WhatsApp local, como `python -m lab` o imprime.",
+        must="an http address with a port, as `python -m lab` prints it",
+        example="http://127.0.0.1:9001",
+    )
+    whatsapp_lab_ca: Annotated[Path, AfterValidator(_readable)] | None = _setting(
+        None,
+        "Lab mode: the file with the local WhatsApp's certificate authority.",
+        pt="Modo laboratório: o arquivo com a autoridade certificadora do WhatsApp local.",
+        must="a file that this user can read, as `python -m lab` prints it",
+        example="/path/to/lab/ca.pem",
+    )
+    whatsapp_lab_root_key: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = _setting(
+        None,
+        "Lab mode: the public root key of the local WhatsApp, 64 hexadecimal digits.",
+        pt="Modo laboratório: a chave raiz pública do WhatsApp local, 64 dígitos hexadecimais.",
+        must="64 hexadecimal digits, as `python -m lab` prints them",
+        example="0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    )
+
+    @property
+    def lab(self) -> LabSettings | None:
+        """Answer how to reach the local WhatsApp, or None when the service talks to the real one."""
+        if self.whatsapp_lab_proxy and self.whatsapp_lab_ca and self.whatsapp_lab_root_key:
+            return LabSettings(self.whatsapp_lab_proxy, self.whatsapp_lab_ca, self.whatsapp_lab_root_key.lower())
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class LabSettings:
+    """Where the local WhatsApp is: its proxy's address, its certificate authority's file, its public root key in hex."""
+
+    proxy: str
+    ca: Path
+    root_key: str
+
+
+def load() -> Settings:
+    """Read the settings. Raises `StartFailure` with one sentence for each that is wrong; no value is ever repeated in it."""
+    _require_readable_file()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = dict.fromkeys(str(one["loc"][0]) for one in error.errors())
+        raise _failure(
+            [*map(_sentence, wrong), *_incomplete_lab(_LabGiven())]
+        ) from None  # its values are nobody's business
+    if problems := _incomplete_lab(settings):
+        raise _failure(problems)
+    return settings
+
+
+def warnings(settings: Settings, folder: Path | None = None) -> list[str]:
+    """Answer what is not wrong but probably not meant: keys of the file that nearly are settings, and a short API key."""
+    path = (folder or Path()) / ENV_FILE
+    text = path.read_text("utf-8-sig") if path.is_file() else ""
+    names = [name.upper() for name in Settings.model_fields]
+    found: list[str] = []
+    keys: list[str] = re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", text, re.MULTILINE)
+    for key in keys:
+        near = difflib.get_close_matches(key.upper(), names, n=1, cutoff=0.85)
+        if near and key.upper() not in names:
+            found.append(f"{ENV_FILE} sets {key}, which is no setting of this service: did you mean {near[0]}?")
+    if settings.api_key is not None and len(settings.api_key.get_secret_value()) < SHORT_KEY:
+        found.append(
+            f"API_KEY has fewer than {SHORT_KEY} characters and could be guessed: use a longer one, or unset it."
+        )
+    return found
+
+
+def _require_readable_file() -> None:
+    path = Path(ENV_FILE)
+    try:
+        if path.is_file():
+            path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise StartFailure(
+            ExitCode.USAGE,
+            f"{path.absolute()} cannot be read ({why}): mend or remove it, or start from another folder.",
+        ) from error
+
+
+def _sentence(name: str) -> str:
+    field = Settings.model_fields[name]
+    extra: Any = field.json_schema_extra
+    unset = "leave it out" if field.default is None else f"leave it out for {field.default}"
+    key = name.upper()
+    return f"{key} must be {extra['must']}: write for example {key}={extra['example']} (environment or {ENV_FILE}), or {unset}."
+
+
+def _failure(problems: list[str]) -> StartFailure:
+    return StartFailure(ExitCode.USAGE, "\n".join(problems))
+
+
+class _LabGiven(BaseSettings):
+    """The lab settings as they were written, right or wrong."""
+
+    model_config = Settings.model_config
+
+    whatsapp_lab_proxy: str | None = None
+    whatsapp_lab_ca: str | None = None
+    whatsapp_lab_root_key: str | None = None
+
+
+def _incomplete_lab(given: Settings | _LabGiven) -> list[str]:
+    missing = [name for name in LAB_NAMES if getattr(given, name.lower()) is None]
+    if len(missing) in (0, len(LAB_NAMES)):
+        return []
+    return [
+        f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: lab mode needs {', '.join(LAB_NAMES)} "
+        "together, as `python -m lab` prints them; set all three, or none."
+    ]
