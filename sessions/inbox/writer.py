@@ -31,11 +31,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Slot:
-    """A row on its way. Whoever commits it settles it, under the writer's lock."""
+    """A row on its way. Whoever commits it settles it, under the writer's lock.
+
+    `led`: its own thread committed; `crossed`: its thread has low water to tell.
+    """
 
     values: _Values
     settled: bool = False
     error: InboxError | None = None
+    led: bool = False
+    crossed: bool = False
 
 
 def _nothing() -> None: ...
@@ -49,8 +54,8 @@ class InboxWriter:
     (see `handover`): a few milliseconds, once.
 
     *wake* is called after a commit, *on_low* once each time the free space falls below *low_water_bytes* or the disk refuses a row,
-    both from an appending thread and outside the lock; neither may block. Low water is a signal only: rows are taken for as long as
-    the disk takes them.
+    both from an appending thread that holds no lock: they may append, but not block. Low water is a signal only: rows are taken for
+    as long as the disk takes them.
 
     Raises `InboxError` when *path* exists or another process writes it, `InboxFull` when it cannot be made.
     """
@@ -85,14 +90,13 @@ class InboxWriter:
 
     def append(self, row: Row) -> None:
         """Commit *row*. Raises `InboxFull` or `InboxError`; then it is not stored."""
-        if row.session in self._known:
-            self._put(_values(row))
-            return
-        # Nobody else's row of this session may come before the one that says what to wait for.
-        with self._arrival:
-            first = row.session not in self._known
-            self._put(_values(row, rows_elsewhere(self.path, row.session) if first else None))
-            self._known.add(row.session)
+        slot = self._put(_values(row)) if row.session in self._known else self._put_first(row)
+        if slot.led:
+            self._tell(self._wake)
+        if slot.crossed:
+            self._tell(self._on_low)
+        if slot.error:
+            raise slot.error
 
     def release(self, session: str) -> None:
         """Forget *session*: should it come back, its rows follow those of the workers it was with. Call before its lock is given up."""
@@ -119,21 +123,24 @@ class InboxWriter:
             self._guard.release()
             raise
 
-    def _put(self, values: _Values) -> None:
+    def _put_first(self, row: Row) -> _Slot:
+        # Nobody else's row of this session may come before the one that says what to wait for.
+        with self._arrival:
+            first = row.session not in self._known
+            slot = self._put(_values(row, rows_elsewhere(self.path, row.session) if first else None))
+            if not slot.error:
+                self._known.add(row.session)
+        return slot
+
+    def _put(self, values: _Values) -> _Slot:
         slot = _Slot(values)
         self._queue.append(slot)
-        led = False
         with self._lock:
             while not slot.settled:
-                led = True
+                slot.led = True
                 self._commit_queued()
-            crossed, self._crossed = self._crossed, False
-        if led:
-            self._tell(self._wake)
-        if crossed:
-            self._tell(self._on_low)
-        if slot.error:
-            raise slot.error
+            slot.crossed, self._crossed = self._crossed, False
+        return slot
 
     def _commit_queued(self) -> None:
         batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import logging
 import stat
-import threading
+import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Semaphore
 
 import pytest
 
@@ -31,7 +33,19 @@ def test_a_row_comes_back_as_it_was(open_writer, open_reader):
     assert [Row(r.session, r.kind, r.code, r.at_us, r.body, r.raw, r.error) for r in rows] == [whole, bare]
 
 
-def test_many_threads_lose_nothing_and_keep_their_own_order(open_writer, open_reader, said):
+@pytest.fixture
+def hasty_switches() -> Iterator[None]:
+    """Threads take turns so often that they come to the lock in another order than to the queue."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("hasty_switches")
+@pytest.mark.parametrize("batch", [1, 500])
+def test_many_threads_lose_nothing_and_keep_their_own_order(open_writer, open_reader, said, monkeypatch, batch):
+    monkeypatch.setattr("sessions.inbox.writer.BATCH", batch)
     writer = open_writer("w")
     threads, each = 12, 150
 
@@ -50,28 +64,33 @@ def test_many_threads_lose_nothing_and_keep_their_own_order(open_writer, open_re
     assert dict(heard) == {f"s{k}": list(range(each)) for k in range(threads)}
 
 
-def test_a_row_that_cannot_be_stored_harms_no_other(open_writer, open_reader, said):
-    go = threading.Event()
+@pytest.mark.parametrize("batch", [4, 500])
+def test_a_row_that_cannot_be_stored_harms_no_other_of_its_batch(open_writer, open_reader, said, monkeypatch, batch):
+    monkeypatch.setattr("sessions.inbox.writer.BATCH", batch)
+    crowd = 60
+    about_to = Semaphore(0)
+    awaited = iter(range(crowd))
 
-    def free_bytes(_) -> int:  # the first append holds the lock here, so the others pile up into one batch
-        go.wait(10)
+    def free_bytes(_) -> int:  # the first append holds the lock here until the others are as good as queued
+        for _ in awaited:
+            assert about_to.acquire(timeout=10)
         return 1 << 40
 
     writer = open_writer("w", free_bytes=free_bytes)
 
     def talk(n: int) -> bool:
+        about_to.release()
         try:
-            writer.append(said("s1", n) if n % 5 else Row("s1", "message", 2**70, n))
+            writer.append(said("", n) if n % 5 else Row("", "message", 2**70, n))
         except InboxError:
             return False
         return True
 
-    with ThreadPoolExecutor(20) as pool:
-        told = [pool.submit(talk, n) for n in range(1, 101)]
-        go.set()
+    with ThreadPoolExecutor(crowd) as pool:
+        told = [pool.submit(talk, n) for n in range(1, crowd + 1)]
         stored = {n for n, answer in enumerate(told, 1) if answer.result(10)}
 
-    assert stored == {n for n in range(1, 101) if n % 5}
+    assert stored == {n for n in range(1, crowd + 1) if n % 5}
     assert {row.at_us for row in all_of(open_reader(writer.path))} == stored
 
 
@@ -141,8 +160,9 @@ def test_low_water_is_seen_at_the_first_append(open_writer, said):
     assert calls == [1]
 
 
-def test_who_hears_of_low_water_may_still_write(open_writer, open_reader, said):
-    writer = open_writer("w", free_bytes=lambda _: 0, on_low=lambda: writer.append(said("", 2)))
+@pytest.mark.parametrize("session", ["", "s1", "s2"])
+def test_who_hears_of_low_water_may_still_write(open_writer, open_reader, said, session):
+    writer = open_writer("w", free_bytes=lambda _: 0, on_low=lambda: writer.append(said(session, 2)))
     writer.append(said("s1", 1))
     assert [row.at_us for row in all_of(open_reader(writer.path))] == [1, 2]
 
