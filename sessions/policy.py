@@ -58,10 +58,10 @@ def judge(life: Life) -> Verdict | None:
 
 def _banned(life: Life) -> Verdict:
     if life.until_s and life.until_s > 0:
-        return Verdict(Reason.BANNED, detail=life.code or "", after_s=float(life.until_s))
-    return Verdict(Reason.BANNED, detail=life.code or "", retry=Retry.BANNED)
+        return Verdict(Reason.BANNED, detail=_number(life.code), after_s=float(life.until_s))
+    return Verdict(Reason.BANNED, detail=_number(life.code), retry=Retry.BANNED)
 
 
 def _number(code: str | None) -> str:
     """A code for the sentence: digits only, whatever the server sent."""
-    return code if code and code.isdecimal() and len(code) < 6 else ""
+    return code if code and code.isascii() and code.isdecimal() and len(code) < 6 else ""
