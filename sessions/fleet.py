@@ -141,7 +141,6 @@ class Fleet:
         if not one.record.paired:
             raise NotConnected(one.state.sentence("en"))
         one.start()
-        one.restart()
 
     async def logout(self, session: SessionId) -> bool:
         """Unlink a session; answers whether WhatsApp confirmed it. If not, the phone still lists the device."""

@@ -16,9 +16,9 @@ from loguru import logger
 
 from sessions import frames
 from sessions.engine.process import WorkerProcess
-from sessions.errors import EngineRefused, PairingEnded, SessionsError
+from sessions.errors import EngineRefused, Locked, PairingEnded
 from sessions.model import Identity, Life, SessionId, Sign
-from sessions.state import Reason
+from sessions.state import Reason, State
 
 ASKED_S = 60.0  # nobody asked for so long: the pairing ends
 FIRST_CODE_S, NEXT_CODE_S = 60.0, 20.0  # how long WhatsApp accepts the first code and each further one
@@ -27,6 +27,7 @@ LINK_S = 60.0  # from the scan to the connection
 QUIET_S = 1.0  # without news for so long after connecting, the session moves house
 LONGEST_NOISE_S = 10.0  # a busy phone writes on: then it moves all the same
 OPEN_S = 10.0
+LOCKED_S, LOCKED_PAUSE_S = 15.0, 0.1
 
 Throwaway = Callable[[SessionId, Callable[[frames.Notice], None]], Awaitable[WorkerProcess]]
 
@@ -57,19 +58,20 @@ class Pairing:
         self._over: Reason | None = None
         self._asked_at = time.monotonic()
         self._identity: Identity | None = None
+        self._begun = False
         self._connected = False
-        self._last_news = time.monotonic()
         self._news: asyncio.Queue[frames.Notice] = asyncio.Queue(1000)
 
     async def run(self) -> Identity:
-        """Carry the pairing through to credentials that are free to be used. Raises `PairingEnded`, or why it could not begin."""
+        """Carry the pairing through to credentials that are free to be used.
+
+        Raises `PairingEnded` with the sentence why, `DiskFull`, `Locked` or `WorkerGone`.
+        """
         try:
             self._worker = await self._throwaway(self._session, self._news.put_nowait)
-            await self._worker.channel.ask(
-                frames.Open, deadline_s=OPEN_S, session=self._session, path=str(self._database)
-            )
+            await self._open(self._worker)
             await self._until_linked()
-            return await self._hand_over()
+            return await self._hand_over(self._worker)
         finally:
             await self._end(self._over or Reason.PAIRING_ENDED)
             if self._worker:
@@ -82,7 +84,7 @@ class Pairing:
             async with self._changed:
                 await self._changed.wait_for(lambda: self._over or self._fresh())
         if self._over or self._code is None:
-            raise PairingEnded
+            raise _ended(self._over)
         return self._code
 
     async def code(self, phone: str, wait_s: float) -> Code:
@@ -98,6 +100,21 @@ class Pairing:
                 raise EngineRefused
             self._typed = Code(reply.text, time.time() + CODE_S, shown.attempt)
         return self._typed
+
+    async def _open(self, worker: WorkerProcess) -> None:
+        """Open the session; its worker of before may still be letting go of the file."""
+        until = time.monotonic() + LOCKED_S
+        while True:
+            try:
+                await worker.channel.ask(
+                    frames.Open, deadline_s=OPEN_S, session=self._session, path=str(self._database)
+                )
+            except Locked:
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(LOCKED_PAUSE_S)
+            else:
+                return
 
     def _fresh(self) -> bool:
         return self._code is not None and self._code.expires_at > time.time()
@@ -115,7 +132,6 @@ class Pairing:
             await self._take(news)
 
     async def _take(self, news: frames.Notice) -> None:
-        self._last_news = time.monotonic()
         match news:
             case frames.Qr():
                 await self._show(news.code)
@@ -124,7 +140,7 @@ class Pairing:
             case frames.Alive():
                 await self._alive(news.life)
             case frames.Ended():
-                await self._fail(Reason.UNREACHABLE if news.error == "unreachable" else Reason.PAIRING_ENDED)
+                await self._fail(Reason.PAIRING_ENDED)
             case frames.LowDisk():
                 await self._fail(Reason.PAIRING_ENDED)
             case frames.Probed():
@@ -134,10 +150,14 @@ class Pairing:
         attempt = self._code.attempt + 1 if self._code else 1
         life = FIRST_CODE_S if attempt == 1 else NEXT_CODE_S
         if attempt == 1:
-            self._move(Reason.WAITING_SCAN)
+            self._begin(Reason.WAITING_SCAN)
         async with self._changed:
             self._code = Code(code, time.time() + life, attempt)
             self._changed.notify_all()
+
+    def _begin(self, reason: Reason) -> None:
+        self._begun = True
+        self._move(reason)
 
     async def _status(self, status: str) -> None:
         """What the engine says of the login: values of whatsmeow's QR channel, passkeys among those neonize has no event for."""
@@ -153,7 +173,7 @@ class Pairing:
         match life.sign:
             case Sign.IDENTITY:
                 self._identity = life.identity
-                self._move(Reason.LINKING)
+                self._begin(Reason.LINKING)
             case Sign.CONNECTED:
                 self._connected = True
             case Sign.OUTDATED:
@@ -163,7 +183,7 @@ class Pairing:
             case _:
                 pass
 
-    async def _hand_over(self) -> Identity:
+    async def _hand_over(self, worker: WorkerProcess) -> Identity:
         """Wait for a quiet moment, then let the worker disconnect, write everything down and exit: the file is free."""
         since = time.monotonic()
         while time.monotonic() - since < LONGEST_NOISE_S:
@@ -171,24 +191,26 @@ class Pairing:
                 await self._take(await asyncio.wait_for(self._news.get(), QUIET_S))
             except TimeoutError:
                 break
-        if self._worker is None or self._identity is None:
+        if self._identity is None:
             raise PairingEnded
         await self._end(Reason.LINKING)
-        await self._worker.drain()
+        await worker.drain()
         return self._identity
 
     async def _fail(self, reason: Reason) -> None:
         await self._end(reason)
-        raise PairingEnded
+        raise _ended(reason)
 
     async def _end(self, reason: Reason) -> None:
+        """Wake whoever waits for a code. A pairing that never showed one leaves its session's state as it was."""
         if self._over is not None:
             return
         async with self._changed:
             self._over = reason
             self._changed.notify_all()
-        if reason is not Reason.LINKING:
-            try:
-                self._move(reason)
-            except SessionsError:
-                logger.exception("A pairing's end did not fit its session's state")
+        if self._begun or reason is not Reason.PAIRING_ENDED:
+            self._move(reason)
+
+
+def _ended(reason: Reason | None) -> PairingEnded:
+    return PairingEnded(State(reason or Reason.PAIRING_ENDED).sentence("en"))

@@ -98,16 +98,18 @@ class Session:
         self._cell.move(reason, detail)
 
     def start(self) -> None:
-        """Keep it connected from now on."""
-        if self._task and not self._task.done():
-            return
+        """Keep it connected from now on; one that waits for its next try makes it now, unless a ban has not ended."""
         if not self._record.wanted:
             self._save(replace(self._record, wanted=True))
+        self._failures.clear()
         wait = self._not_before()
         self._open_at = time.monotonic() + wait
         if not wait:
             self._cell.move(Reason.STARTING)
-        self._task = asyncio.create_task(self._run(), name=f"session-{self.id[:8]}")
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name=f"session-{self.id[:8]}")
+        elif self._news.empty():
+            self._news.put_nowait(_NOTHING)  # wakes the task, so that it looks at the time again
 
     async def stop(self, reason: Reason | None = Reason.STOPPED) -> None:
         """Let it go: disconnected, not wanted any more. With no *reason* (the service ends) its state and wish stay as they are."""
@@ -122,12 +124,6 @@ class Session:
         self._save(replace(self._record, wanted=False))
         if self.state.reason not in UNPAIRED:
             self._cell.move(reason)
-
-    def restart(self) -> None:
-        """Connect anew at once, whatever it was waiting for."""
-        self._failures.clear()
-        self._open_at = time.monotonic()
-        self._hear_nothing()
 
     def adopt(self, identity: Identity) -> None:
         """Take the credentials that a pairing brought."""
@@ -196,7 +192,7 @@ class Session:
     async def _take(self, news: News) -> None:
         match news:
             case frames.Alive():
-                self._alive(news.life)
+                await self._alive(news.life)
             case frames.Ended():
                 self._ended(news)
             case frames.Probed():
@@ -211,14 +207,14 @@ class Session:
             case frames.LowDisk():
                 pass  # told to all sessions of the worker as our own LowDisk
 
-    def _alive(self, life: Life) -> None:
+    async def _alive(self, life: Life) -> None:
         if life.sign is Sign.IDENTITY and life.identity:
             self._save(replace(self._record, identity=life.identity))
         verdict = judge(life)
         if verdict is None or (verdict.reason is Reason.DEAF and self.state.reason is not Reason.CONNECTED):
             return
         if verdict.reason is Reason.LOGGED_OUT:
-            self.forget()
+            await self._unlinked()
         elif verdict.reason is Reason.CONNECTED:
             self._connected()
         else:
@@ -252,8 +248,9 @@ class Session:
             self._open_at = time.monotonic()
 
     async def _unlinked(self) -> None:
-        await self._tools.engine.close(self.id)
+        """Say so at once; then leave the worker, so that a pairing finds the file free."""
         self.forget()
+        await self._tools.engine.close(self.id)
 
     def _go(self, verdict: Verdict) -> None:
         """Go where a verdict says, and plan the next try as it says."""
@@ -284,11 +281,6 @@ class Session:
         if self.state.reason in _KEPT_AT_START and self._record.retry_at:
             return max(0.0, self._record.retry_at - self._tools.clock())
         return 0.0
-
-    def _hear_nothing(self) -> None:
-        """Wake the task so that it looks at the time again."""
-        if self._news.empty():
-            self._news.put_nowait(_NOTHING)
 
     def _on_change(self, before: State, now: State) -> None:
         if now.reason in _DURABLE:

@@ -175,6 +175,7 @@ _R = Reason
 UNPAIRED = frozenset({_R.NEVER_PAIRED, _R.PAIRING_ENDED, _R.LOGGED_OUT, _R.PASSKEY_REQUIRED})
 """No credentials: only a pairing leads out."""
 _PAIRING = frozenset({_R.WAITING_SCAN, _R.LINKING})
+_PAIRING_FAILED = frozenset({_R.PAIRING_ENDED, _R.PASSKEY_REQUIRED, _R.OUTDATED})
 _TRYING = frozenset({_R.STARTING, _R.RECONNECTING, _R.UNREACHABLE, _R.WORKER_RESTARTING, _R.LOCKED})
 _RUNNING = _TRYING | {_R.CONNECTED, _R.DEAF}
 _HELD = frozenset({_R.REPLACED, _R.BANNED, _R.OUTDATED, _R.REFUSED, _R.DISK_FULL, _R.CRASH_LOOP})
@@ -182,17 +183,13 @@ _VERDICTS = _HELD | {_R.LOGGED_OUT, _R.STOPPED}
 """What may strike any session that has credentials and runs."""
 
 MOVES: dict[Reason, frozenset[Reason]] = {
-    **dict.fromkeys(UNPAIRED, frozenset({_R.WAITING_SCAN, _R.LINKING, _R.DISK_FULL})),
-    _R.WAITING_SCAN: frozenset(
-        {_R.LINKING, _R.PAIRING_ENDED, _R.PASSKEY_REQUIRED, _R.UNREACHABLE, _R.OUTDATED, _R.REFUSED, _R.STOPPED}
-    ),
-    _R.LINKING: frozenset({_R.PAIRING_ENDED}) | _RUNNING | _VERDICTS,
+    **dict.fromkeys(UNPAIRED, _PAIRING | _PAIRING_FAILED),
+    _R.WAITING_SCAN: _PAIRING | _PAIRING_FAILED,
+    _R.LINKING: _PAIRING_FAILED | _RUNNING | _VERDICTS,
     **dict.fromkeys(_RUNNING, _RUNNING | _VERDICTS),
-    **dict.fromkeys(_HELD, _TRYING | _VERDICTS | _PAIRING | {_R.PAIRING_ENDED}),
-    _R.STOPPED: _TRYING | _PAIRING | {_R.LOGGED_OUT, _R.PAIRING_ENDED},
+    **dict.fromkeys(_HELD, _RUNNING | _VERDICTS | _PAIRING | _PAIRING_FAILED),
+    _R.STOPPED: _TRYING | {_R.LOGGED_OUT},
 }
-# A pairing asked for while the server is away leaves its session where it began.
-MOVES[_R.UNREACHABLE] = MOVES[_R.UNREACHABLE] | _PAIRING | {_R.PAIRING_ENDED}
 
 
 class ForbiddenMove(Exception):

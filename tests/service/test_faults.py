@@ -71,7 +71,6 @@ async def test_a_server_that_answers_no_more_is_noticed(rig: Rig, lab: LabClient
     await lab.fault(_device(rig, session), kind)
     await rig.until(lambda: rig.fleet.view(session).state.reason is not Reason.CONNECTED, within_s=35)
     noticed = time.monotonic() - began
-    print(f"{kind}: noticed after {noticed:.1f} s")
     await rig.connected(session, within_s=40)
     await _still_works(rig, lab, number, session)
 
