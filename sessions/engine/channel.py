@@ -45,7 +45,10 @@ class Channel:
         try:
             request: Any = kind(id=number, deadline_s=deadline_s, **fields)
             self._writer.write(frames.pack(request))
-            reply = await asyncio.wait_for(answer, patience_s or deadline_s + GRACE_S)
+            async with asyncio.timeout(
+                patience_s or deadline_s + GRACE_S
+            ):  # wait_for would lose a cancellation to an answer
+                reply = await answer
         except TimeoutError:
             raise Deadline from None
         finally:
