@@ -120,6 +120,8 @@ class InboxWriter:
             files.create(self.path, created_us)
             return files.open_for_writing(self.path, sync)
         except BaseException:
+            if not self.path.exists():
+                files.remove(self.path)
             self._guard.release()
             raise
 

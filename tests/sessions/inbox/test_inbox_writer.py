@@ -250,6 +250,13 @@ def test_a_folder_that_is_not_there_is_a_sentence(spool, open_writer):
         open_writer("w")
 
 
+def test_a_start_that_fails_leaves_nothing_behind(open_writer, spool, monkeypatch):
+    monkeypatch.setattr(files, "_SCHEMA", "CREATE TABLE row (")
+    with pytest.raises(InboxError, match="inbox-w-b1"):
+        open_writer("w")
+    assert list(spool.iterdir()) == []
+
+
 def test_an_unknown_way_to_sync_is_refused(open_writer):
     # SQLite itself would take it for "off".
     with pytest.raises(ValueError, match="sync"):
