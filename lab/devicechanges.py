@@ -52,8 +52,7 @@ class DeviceChanges:
         if question.child("remove-companion-device") is None:
             await line.send(refusal(question, 400, "bad-request"))
             return
-        await line.send(result(question))
-        self._lines.end(line, None)
+        self._lines.end(line, result(question))
         self._forget(line.device)
 
     def _forget(self, device: Device) -> None:

@@ -12,6 +12,7 @@ from lab.faults import Faults
 from lab.jid import SERVER, Jid
 from lab.mailbox import Delivery
 from lab.node import Node
+from lab.signal_messages import PreKeyMessage
 from lab.stanzas.words import stream_error
 
 _FAIRNESS: Final = 32  # stanzas handed to one device before the others have a turn
@@ -114,15 +115,26 @@ class Lines:
         self._bell.ring()
 
     def end(self, line: Line, last: Node | None) -> None:
-        """Ends a line from our side, in the background: its last word, then a clean close."""
-        line.halt()
+        """Ends a line from our side, in the background: its last word, then a clean close.
+
+        It counts as gone at once: an engine may be back before the old connection is closed.
+        """
+        self.leave(line)
         self._background.start(line.connection.close(last), f"lab-goodbye-{line.device.account.lid_user}")
 
 
 def damaged(message: Node) -> Node:
-    """The same message with one bit of each ciphertext turned."""
+    """The same message with one bit of each ciphertext's seal turned: it can be parsed, and does not open."""
     children = [
-        Node(child.tag, child.attrs, child.raw[:-1] + bytes([child.raw[-1] ^ 1])) if child.tag == "enc" else child
+        Node(child.tag, child.attrs, _unsealed(child.text("type"), child.raw)) if child.tag == "enc" else child
         for child in message.children
     ]
     return Node(message.tag, message.attrs, [*children])
+
+
+def _unsealed(kind: str, cipher: bytes) -> bytes:
+    end = len(cipher)
+    if kind == "pkmsg":  # the sealed message stands inside it
+        inner = PreKeyMessage.read(cipher).inner
+        end = cipher.index(inner) + len(inner)
+    return cipher[: end - 1] + bytes([cipher[end - 1] ^ 1]) + cipher[end:]

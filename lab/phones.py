@@ -82,9 +82,10 @@ class Phones:
             phone.greet(device)
 
     def forget(self, device: Device) -> None:
-        """A device was unlinked: no phone keeps a session with it."""
+        """No phone keeps a session with a device: it was unlinked, or somebody wants to see messages that nobody can read."""
         for phone in self._phones.values():
             phone.state.peer.forget(str(device.lid))
+            phone.changed()
 
     def collection(self, account: Account, name: str) -> Collection | None:
         phone = self._phones.get(account.number)

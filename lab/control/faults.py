@@ -46,6 +46,10 @@ class Clear(_Once, tag="clear"):
     pass
 
 
+class Forget(_Once, tag="forget"):
+    pass
+
+
 class StreamError(_Once, tag="stream_error"):
     code: str | int = "503"
 
@@ -93,7 +97,19 @@ class Pairing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 DeviceFault = (
-    Drop | Close | Replaced | Removed | Clear | StreamError | Receipt | Stall | Blackhole | Mute | Corrupt | Ack
+    Drop
+    | Close
+    | Replaced
+    | Removed
+    | Forget
+    | Clear
+    | StreamError
+    | Receipt
+    | Stall
+    | Blackhole
+    | Mute
+    | Corrupt
+    | Ack
 )
 LabFault = Refuse | Login | Clear
 _DEVICE_FAULT: msgspec.json.Decoder[DeviceFault] = msgspec.json.Decoder(DeviceFault)
@@ -141,6 +157,8 @@ class FaultEndpoints:
                 self._faults.of(device.jid).ack = self._ack(fault)
             case Removed():
                 self._context.world.changes.remove(device)
+            case Forget():
+                self._context.world.phones.forget(device)
             case Clear():
                 self._clear(device)
             case _:
@@ -154,7 +172,7 @@ class FaultEndpoints:
         line, lines = self._context.line(device), self._context.world.lines
         match fault:
             case Drop():
-                line.halt()
+                lines.leave(line)
                 line.connection.reset()
             case Close():
                 lines.end(line, None)
