@@ -154,6 +154,7 @@ def main(package: str, output: str) -> None:
     library = next(iter(sorted(home.glob(f"{package}-*.so"))), None)
     if library is None:
         raise TablesError(f"no shared library in {package}")
+    library = library.resolve()  # the kernel lists what a link leads to
     ctypes.CDLL(os.fspath(library))
     memory = Memory(library)
     tables = {

@@ -81,8 +81,8 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def hkdf(ikm: bytes, *, salt: bytes, info: bytes, length: int) -> bytes:
-    """HKDF-SHA256. An empty *salt* is 32 zero bytes. One-shot HMAC: this runs once a message."""
-    key = hmac.digest(salt or bytes(KEY_BYTES), ikm, "sha256")
+    """HKDF-SHA256, by the one-shot HMAC: this runs for every message, and a context object costs more than the work."""
+    key = hmac.digest(salt, ikm, "sha256")
     block = output = hmac.digest(key, info + b"\x01", "sha256")
     counter = 1
     while len(output) < length:

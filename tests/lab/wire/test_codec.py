@@ -122,6 +122,7 @@ def test_a_stanza_that_is_cut_short_is_refused(codec, node, data):
         ("00f803fc0161fafafafa", "where a text should begin"),
         ("00f802" + "55f801f802" * 200, "cut short|too deep"),
         ("00" + "f80255f801" * 100 + "f80155", "too deep"),
+        ("00f80255fc05aa", "cut short"),
         ("02ffff", "not readable"),
         ("02" + zlib.compress(b"\xf8\x01\x55")[:-1].hex(), "cut short"),
         ("02" + zlib.compress(bytes(2**24 + 1)).hex(), "too large"),
@@ -150,6 +151,19 @@ def test_what_cannot_be_written_is_refused(codec, node, reason):
 def test_bytes_of_every_length_class_read_back(codec, size):
     node = Node("enc", {}, bytes(size))
     assert codec.decode(codec.encode(node)) == node
+
+
+@pytest.mark.parametrize(
+    ("parts", "header"), [(0, "00"), (1, "f801"), (255, "f8ff"), (256, "f90100"), (65535, "f9ffff")]
+)
+def test_a_list_is_headed_by_its_length(codec, parts, header):
+    encoded = codec.encode(Node("list", {}, [Node("item")] * parts))
+    assert encoded.hex().startswith("00f80271" + header)
+    assert len(codec.decode(encoded).children) == parts
+
+
+def test_a_length_of_twenty_bits_ignores_the_four_above(codec):
+    assert codec.decode(bytes.fromhex("00f80255fdf00001aa")).content == b"\xaa"
 
 
 def test_a_table_that_is_shorter_than_the_word_is_no_crash():
