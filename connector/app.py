@@ -67,7 +67,7 @@ def build_fleet(settings: Settings, data: DataDir) -> FleetPort:
 
 def _to_the_end(service: Service) -> ExitCode:
     runner = asyncio.Runner()
-    ended = runner.run(service.run())
+    ended = runner.run(service.run(StopRequests()))
     if ended in (ExitCode.DRAIN_TIMED_OUT, ExitCode.INTERRUPTED):
         os._exit(ended)  # closing the loop would wait for the very tasks that did not end; the log is written already
     runner.close()
@@ -97,18 +97,19 @@ class Service:
     make_fleet: FleetFactory
     say: Say
 
-    async def run(self) -> ExitCode:
+    async def run(self, stop: StopRequests) -> ExitCode:
         """Start, serve until asked to stop, drain."""
-        stop = StopRequests()
         parts = AsyncExitStack()
         with stop.listening():
             try:
                 await _unless(stop.first, self._start(parts))
                 await stop.first.wait()
             finally:
-                logger.info("Stopping: requests under way finish, sessions disconnect.")
+                if stop.first.is_set():
+                    logger.info("Stopping: requests under way finish, sessions disconnect.")
                 ended = await _drain(parts, stop.second)
-        logger.info("Stopped.")
+        if ended is ExitCode.STOPPED:
+            logger.info("Stopped.")
         return ended
 
     async def _start(self, parts: AsyncExitStack) -> None:

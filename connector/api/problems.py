@@ -36,7 +36,9 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         try:
             return await handler(request)
         except web.HTTPException as error:
-            return error if error.status < HTTPStatus.BAD_REQUEST else _problem(request, _of_aiohttp(error))
+            if error.status < HTTPStatus.BAD_REQUEST:
+                raise
+            return _problem(request, _of_aiohttp(error))
         except Refusal as refusal:
             return _problem(request, refusal)
         except Exception:  # noqa: BLE001 - a caller gets an answer whatever happens, and the log gets the reason
