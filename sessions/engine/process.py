@@ -43,6 +43,7 @@ class WorkerProcess:
         self.last_lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._process = process
         self._wake = wake
+        self._draining: asyncio.Task[None] | None = None
         self._reaper: asyncio.Task[int]
 
     @classmethod
@@ -50,19 +51,13 @@ class WorkerProcess:
         """Start a worker and wait until it is ready. Raises `WorkerGone` or `Deadline`; then nothing is left running."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         wake, ring = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with theirs, ring:
-            process = await asyncio.create_subprocess_exec(
-                *launch.command,
-                *(str(theirs.fileno()), str(ring.fileno())),
-                pass_fds=(theirs.fileno(), ring.fileno()),
-                env=launch.environment(),
-                start_new_session=True,  # Ctrl-C in the terminal reaches the hub alone, which drains the workers
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                limit=LONGEST_LINE,
-            )
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        with contextlib.ExitStack() as unless_started:
+            unless_started.callback(ours.close)
+            unless_started.callback(wake.close)
+            with theirs, ring:
+                process = await _spawn(launch, theirs.fileno(), ring.fileno())
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+            unless_started.pop_all()
         worker = cls(name, process, Channel(reader, writer, hearing.notice), launch.new_inbox(name), wake)
         worker._listen(hearing)
         try:
@@ -93,13 +88,16 @@ class WorkerProcess:
         await self.wait()
 
     async def drain(self) -> None:
-        """Let it disconnect its sessions, write what is left, and exit; kill it when it does not."""
-        try:
+        """Let it disconnect its sessions, write what is left, and exit; kill it when it does not. Asked again, it keeps its time."""
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._ask_to_drain(), name=f"{self.name}-drain")
+        await asyncio.shield(self._draining)
+        await self.kill()
+
+    async def _ask_to_drain(self) -> None:
+        with contextlib.suppress(SessionsError, TimeoutError):
             await self.channel.ask(frames.Drain, deadline_s=DRAIN_S)
             await asyncio.wait_for(self._process.wait(), 1.0)
-        except (SessionsError, TimeoutError):
-            pass
-        await self.kill()
 
     async def _configure(self, launch: Launch) -> None:
         await self.channel.ask(
@@ -154,3 +152,17 @@ class WorkerProcess:
             text = raw.decode(errors="replace").rstrip()
             self.last_lines.append(text)
             line(self.name, text)
+
+
+async def _spawn(launch: Launch, control: int, ring: int) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *launch.command,
+        *(str(control), str(ring)),
+        pass_fds=(control, ring),
+        env=launch.environment(),
+        start_new_session=True,  # Ctrl-C in the terminal reaches the hub alone, which drains the workers
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=LONGEST_LINE,
+    )
