@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,7 @@ class Sessions:
                 self._listen(session, self._clients[session])
             proxy = ProxySettings(proxy_address=self._config["proxy"])
             task = await self._clients[session].connect(proxy)
-            task.add_done_callback(
-                lambda done: self._say(session=session, event="ended", why=str(done.exception() or ""))
-            )
+            task.add_done_callback(partial(self._ended, session))
             await asyncio.sleep(GAP_S)
 
     def _ended(self, session: str, task: asyncio.Task[None]) -> None:

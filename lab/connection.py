@@ -17,6 +17,8 @@ HANDSHAKE_TIMEOUT_S: Final = 20.0
 GOODBYE_S: Final = 0.3  # the real server waits too: an engine that is cut off at once may miss why
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 _FAIRNESS: Final = 32  # stanzas of one connection before the others have a turn
+_BATCH_BYTES: Final = 64 * 1024  # of frames in one websocket message
+_FULL: Final = 1024 * 1024  # bytes in line; whoever sends more waits
 
 Mode = Literal["normal", "stall", "blackhole"]
 
@@ -26,7 +28,7 @@ class Gone(Exception):
 
 
 class Connection:
-    """An engine after the handshake. One task reads (`stanzas`), anyone may `send`."""
+    """An engine after the handshake. One task reads (`stanzas`), one writes (`write`), anyone may `send`."""
 
     def __init__(
         self,
@@ -39,22 +41,41 @@ class Connection:
     ) -> None:
         self._socket, self._wire, self._codec, self._noise, self._frames = socket_, wire, codec, noise, frames
         self._mode: Mode = "normal"
-        self._thaw = asyncio.Event()
+        self._thaw, self._news, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._thaw.set()
-        self.over = asyncio.Event()
+        self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
+        self._over = False
 
     async def send(self, node: Node) -> None:
         """Writes one stanza. Raises Gone. A stalled server answers nothing: the stanza is thrown away."""
         if not self._thaw.is_set():
             await self._thaw.wait()
+        if self._over:
+            raise Gone("the engine has hung up")
         if self._mode == "stall":
             return
-        # Nothing may be awaited between taking the cipher's next counter and writing the frame.
-        payload = frame(self._noise.encrypt(self._codec.encode(node)))
+        # Nothing may be awaited between taking the cipher's next counter and putting the frame in line.
+        sealed = frame(self._noise.encrypt(self._codec.encode(node)))
+        self._outgoing.append(sealed)
+        self._outgoing_bytes += len(sealed)
+        self._news.set()
+        if self._outgoing_bytes > _FULL:
+            self._room.clear()
+            await self._room.wait()
+
+    async def write(self) -> None:
+        """Writes what is in line until the connection is over: many frames in one message cost one system call."""
         try:
-            await self._socket.send_bytes(payload)
-        except (ClientConnectionResetError, ConnectionError) as error:
-            raise Gone("the engine has hung up") from error
+            while not self._over:
+                await self._news.wait()
+                await self._thaw.wait()
+                self._news.clear()
+                await self._write_all()
+        except (ClientConnectionResetError, ConnectionError):
+            return
+        finally:
+            self._end()
 
     async def stanzas(self) -> AsyncIterator[Node]:
         """Every stanza until the connection ends. Raises NoiseError or CodecError when the engine sends rubbish."""
@@ -89,22 +110,39 @@ class Connection:
 
     async def close(self, last: Node | None = None) -> None:
         """Says goodbye: the last stanza, a moment for it to be read, a clean close."""
-        with contextlib.suppress(Gone):
-            if last is not None:
+        self.mode = "normal"
+        if last is not None:
+            with contextlib.suppress(Gone):
                 await self.send(last)
                 await asyncio.sleep(GOODBYE_S)
-        self._thaw.set()
-        self.over.set()
+        self._end()
         await self._socket.close()
 
     def reset(self) -> None:
         """Cuts the connection with a TCP reset."""
         raw = self._wire.get_extra_info("socket")
-        if isinstance(raw, socket.socket) or hasattr(raw, "setsockopt"):
+        if raw is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._wire.abort()
-        self._thaw.set()
-        self.over.set()
+        self._end()
+
+    async def _write_all(self) -> None:
+        while self._outgoing and not self._over:
+            batch, size = 0, 0
+            while batch < len(self._outgoing) and size < _BATCH_BYTES:
+                size += len(self._outgoing[batch])
+                batch += 1
+            together = b"".join(self._outgoing[:batch])
+            del self._outgoing[:batch]
+            self._outgoing_bytes -= size
+            await self._socket.send_bytes(together)
+            if self._outgoing_bytes <= _FULL:
+                self._room.set()
+
+    def _end(self) -> None:
+        self._over = True
+        for event in (self._thaw, self._news, self._room):
+            event.set()
 
 
 class Frames:

@@ -71,6 +71,7 @@ class ChatServer:
     async def _serve(self, connection: Connection, finish: ClientFinish) -> None:
         payload = self._protos.read(CLIENT_PAYLOAD, finish.payload)
         self._connections.add(connection)
+        writer = asyncio.create_task(connection.write(), name="lab-writer")
         try:
             if payload.HasField("devicePairingData"):
                 await self._linking.serve(connection, finish.static_public, payload.devicePairingData)
@@ -78,3 +79,5 @@ class ChatServer:
                 await self._logins.serve(connection, finish.static_public, payload)
         finally:
             self._connections.discard(connection)
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
