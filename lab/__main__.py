@@ -29,18 +29,18 @@ def main() -> int:
         data = _data_folder(options.data, stack)
         ports = Ports(control=options.control, tls=options.port, proxy=options.proxy)
         try:
-            asyncio.run(_run(data, ports, keep=options.data is not None))
+            asyncio.run(_run(data, _cache(data), ports, keep=options.data is not None))
         except OSError as error:
             sys.stderr.write(f"lab: cannot run: {error}\n")
             return 1
     return 0
 
 
-async def _run(data: Path, ports: Ports, *, keep: bool) -> None:
+async def _run(data: Path, cache: Path, ports: Ports, *, keep: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(data=data, cache=_cache(), ports=ports, keep=keep) as ready:
+    async with running(data=data, cache=cache, ports=ports, keep=keep) as ready:
         sys.stdout.write(msgspec.json.encode(asdict(ready)).decode() + "\n")
         sys.stdout.flush()
         await stop.wait()
@@ -54,9 +54,14 @@ def _data_folder(given: Path | None, stack: ExitStack) -> Path:
     return folder
 
 
-def _cache() -> Path:
+def _cache(data: Path) -> Path:
     """Where the engine's word tables are kept: they cost a second to read, and are the same for every lab."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vigia-lab"
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vigia-lab"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # no home, or one that may not be written to
+        return data
+    return folder if os.access(folder, os.W_OK) else data
 
 
 def _parser() -> argparse.ArgumentParser:
