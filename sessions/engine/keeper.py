@@ -14,7 +14,7 @@ from sessions import frames
 from sessions.backoff import Random, Retry, wait_s
 from sessions.engine.launch import Launch
 from sessions.engine.process import Hearing, WorkerProcess
-from sessions.errors import SessionsError, WorkerGone
+from sessions.errors import NotConnected, SessionsError, WorkerGone
 
 PING_EVERY_S = 5.0
 PING_DEADLINE_S = 10.0
@@ -164,8 +164,11 @@ class Keeper:
         while True:
             try:
                 reply = await process.channel.ask(frames.Ping, deadline_s=PING_DEADLINE_S)
-            except SessionsError:
-                logger.error("Worker {} does not answer: it is replaced", self.name)
+            except NotConnected:
+                return  # it drains: let it
+            except SessionsError as error:
+                if not isinstance(error, WorkerGone):  # whose end says more
+                    logger.error("Worker {} does not answer: it is replaced", self.name)
                 await process.kill()
                 return
             self.health = reply.health
