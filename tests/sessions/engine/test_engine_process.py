@@ -81,7 +81,7 @@ async def test_it_is_killed_with_whatever_it_started(start: Start, fakes, until,
     child = int(fakes.lines[0][1].split()[1])
     assert alive(child)
     await worker.kill()
-    assert not alive(child)
+    await until(lambda: not alive(child))
 
 
 async def test_its_last_lines_are_kept_and_its_death_is_told_to_whoever_waits(start: Start, fakes):
