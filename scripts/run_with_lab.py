@@ -1,0 +1,105 @@
+"""Starts a local WhatsApp with two phones, and the service connected to it. Ctrl-C ends the service, then the local WhatsApp.
+
+What it keeps lies in data/lab, apart from real sessions; DATA_DIR chooses another folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PHONES = {"5511900000001": "Ana", "5511900000002": "Bruno"}
+DRAIN_S = 15
+NEXT = """
+Local WhatsApp: {control}   (what its phones can do: docs/lab.md)
+Phones:         {phones}
+
+Next, in another terminal:
+
+  curl {service}/health/ready
+  curl {control}/phones
+
+Ctrl-C ends both.
+"""
+
+
+def main() -> int:
+    """Run both until the service ends; answer its exit status."""
+    os.umask(0o077)
+    folder = Path(os.environ.get("DATA_DIR") or "data/lab").absolute()
+    with child("lab", "--data", str(folder / "whatsapp")) as lab:
+        place = json.loads(first_line(lab) or sys.exit("The local WhatsApp did not start: the lines above say why."))
+        for number, name in PHONES.items():
+            make_phone(place["control"], number, name)
+        settings = {f"WHATSAPP_LAB_{name}": place[name.lower()] for name in ("PROXY", "CA", "ROOT_KEY")}
+        with child("connector", "serve", DATA_DIR=str(folder / "service"), **settings) as service:
+            if ready := first_line(service):
+                print(ready, end="")
+                phones = ", ".join(f"{number} ({name})" for number, name in PHONES.items())
+                address = ready.split()[4].rstrip(";")
+                print(NEXT.format(control=place["control"], phones=phones, service=address), flush=True)
+            return wait_for(service)
+
+
+@contextmanager
+def child(module: str, *arguments: str, **settings: str) -> Generator[subprocess.Popen[str]]:
+    """Run a module of this project as a child that Ctrl-C does not reach: we end our children ourselves, last first."""
+    command = [sys.executable, "-m", module, *arguments]
+    process = subprocess.Popen(
+        command, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(DRAIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.wait()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    """Answer the first line that *process* prints: it is ready then. Empty when it ended instead."""
+    return process.stdout.readline() if process.stdout else ""
+
+
+def make_phone(control: str, number: str, name: str) -> None:
+    """Make a phone in the local WhatsApp, unless it is there from the last time."""
+    connection = HTTPConnection(urlsplit(control).netloc, timeout=10)
+    body = json.dumps({"number": number, "name": name})
+    connection.request("POST", "/phones", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    if answer.status not in (HTTPStatus.CREATED, HTTPStatus.CONFLICT):
+        sys.exit(f"The local WhatsApp refused to make a phone: {answer.read().decode()}")
+    connection.close()
+
+
+def wait_for(service: subprocess.Popen[str]) -> int:
+    """Wait until the service ends by itself or by Ctrl-C; a second Ctrl-C ends it at once."""
+    try:
+        return service.wait()
+    except KeyboardInterrupt:
+        service.terminate()
+    try:
+        return service.wait(DRAIN_S)
+    except KeyboardInterrupt:
+        service.terminate()
+        return service.wait(DRAIN_S)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # while it was still starting
+        sys.exit(130)
