@@ -45,6 +45,7 @@ class Rig:
             spool=data / "spool", lab=Lab(proxy=place.proxy, ca=place.ca, root_key=place.root_key)
         )
         self.fleet = Fleet(data, self.launch, options)
+        self.intake = Intake(self.launch.spool, self.fleet.rung)
         self.heard: dict[SessionId, list[Heard]] = defaultdict(list)
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -56,7 +57,8 @@ class Rig:
 
     async def __aexit__(self, *_: object) -> None:
         await self.fleet.stop()
-        await self.hear_the_rest()
+        if self._task:
+            await self.hear_the_rest()
         await self.leave()
 
     async def leave(self) -> None:
@@ -68,7 +70,7 @@ class Rig:
 
     async def hear_the_rest(self) -> None:
         """Wait until the inboxes are empty."""
-        await self.until(lambda: not any(self.launch.spool.glob("inbox-*.db")), within_s=10)
+        await asyncio.wait_for(self.intake.emptied(), WAIT_S)
 
     async def pair(self, number: str, name: str = "Loja") -> SessionId:
         """Make a phone and a session, link them, wait until connected."""
@@ -114,7 +116,7 @@ class Rig:
         return ", ".join(f"{view.state.reason.code}" for view in self.fleet.snapshot())
 
     async def _hear(self) -> None:
-        async with aclosing(Intake(self.launch.spool, self.fleet.rung).batches()) as batches:
+        async with aclosing(self.intake.batches()) as batches:
             async for batch in batches:
                 for heard in batch:
                     self.heard[heard.session].append(heard)

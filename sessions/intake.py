@@ -29,6 +29,14 @@ class Intake:
     def __init__(self, spool: Path, rung: asyncio.Event) -> None:
         self._spool = spool
         self._rung = rung
+        self._looks = 0
+        self._empty = asyncio.Condition()
+
+    async def emptied(self) -> None:
+        """Wait until a look that begins after this call finds nothing left to hear."""
+        async with self._empty:
+            seen = self._looks
+            await self._empty.wait_for(lambda: self._looks >= seen + 2)  # one look may be under way already
 
     async def batches(self) -> AsyncGenerator[list[Heard]]:
         """Answer what happened, batch by batch, waiting for more; end it by closing the generator."""
@@ -41,6 +49,9 @@ class Intake:
                     yield [_heard(row) for _file, row in rows]
                     await asyncio.to_thread(tail.done, rows)
                 else:
+                    async with self._empty:
+                        self._looks += 1
+                        self._empty.notify_all()
                     await _wait(self._rung)
         finally:
             tail.close()

@@ -138,7 +138,7 @@ class Keeper:
         try:
             self._process = process = await WorkerProcess.start(self.name, self._launch, self._events.hearing)
         except (SessionsError, OSError) as error:
-            logger.error("Worker {} did not start: {}", self.name, error)
+            logger.error("Worker {} did not start: {} Its last lines: {}", self.name, error, "\n".join(_notes(error)))
             return False
         self.starts += 1
         self._recycle = None
@@ -185,3 +185,7 @@ class Keeper:
         self._revive.clear()
         await self._revive.wait()
         self.gave_up = False
+
+
+def _notes(error: BaseException) -> list[str]:
+    return getattr(error, "__notes__", [])

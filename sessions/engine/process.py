@@ -62,8 +62,9 @@ class WorkerProcess:
         worker._listen(hearing)
         try:
             await worker._configure(launch)
-        except BaseException:
+        except BaseException as error:
             await worker.kill()
+            error.add_note("\n".join(worker.last_lines))
             raise
         return worker
 

@@ -168,6 +168,7 @@ class Host:
         seat = self.seats.pop(session, None)
         if seat:
             self._gone.append(seat.client)
+            self._journal.release(session)
             seat.lock.release()
 
     def _on_ended(self, session: str, end: End, detail: str) -> None:

@@ -48,6 +48,10 @@ class Journal:
             Row(session=session, kind=kind_of(outcome), code=OUR_OWN, at_us=_now_us(), body=body, raw=None, error=None)
         )
 
+    def release(self, session: str) -> None:
+        """Note that *session* leaves this worker: should it come back, its rows follow those it left elsewhere meanwhile."""
+        self._inbox.release(session)
+
     def _words(self, code: int, raw: bytes) -> tuple[Words | None, str | None]:
         try:
             words = self._translate(code, raw)

@@ -12,7 +12,6 @@ from sessions.errors import FixUs, NotConnected
 from sessions.inbox import InboxWriter
 from sessions.model import Life
 from sessions.worker import budgets, lab_mode
-from sessions.worker.from_whatsapp import translate
 from sessions.worker.host import Host
 from sessions.worker.journal import Journal, Translate
 from sessions.worker.library import Library
@@ -26,7 +25,7 @@ FLUSH_S = 2.0
 class Program:
     """One worker process. Ends with `os._exit`: the engine's threads would hold a clean exit up for ever."""
 
-    def __init__(self, link: Link, library: Library, wake: int, translate: Translate = translate) -> None:
+    def __init__(self, link: Link, library: Library, wake: int, translate: Translate) -> None:
         self._link = link
         self._library = library
         self._wake = wake
