@@ -89,6 +89,8 @@ def _pairs(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     while position < end:
         key, position = _varint_at(data, position)
         kind = key & 7
+        if key < 8:
+            raise FieldsError("a field with the number 0")
         if kind == _VARINT:
             value, position = _varint_at(data, position)
             yield key >> 3, value

@@ -117,18 +117,20 @@ def test_two_sides_stay_in_step_whatever_is_set_and_removed(patches):
 
 
 @given(st.data())
-def test_a_damaged_patch_is_refused_and_changes_nothing(data):
+def test_a_damaged_patch_is_refused_or_means_the_same(data):
+    """The same: damage to what says "set" may leave it unsaid, which is also "set"."""
     here, there = Collection("regular", KEYS), Collection("regular", KEYS)
     there.apply(here.patch(*FIXED_MUTATIONS))
     patch = here.patch(push_name("Outra Loja", NOW_MS), Mutation(("mute", "x"), b"", 1, remove=True))
     damaged = bytearray(patch)
-    damaged[data.draw(st.integers(0, len(patch) - 9))] ^= data.draw(st.integers(1, 255))  # the last 8: which key it was
+    damaged[data.draw(st.integers(0, len(patch) - 1))] ^= data.draw(st.integers(1, 255))
     before = there.to_state()
-    with pytest.raises(AppStateError):
+    try:
         there.apply(bytes(damaged))
-    assert there.to_state() == before
-    there.apply(patch)
-    assert there == here
+    except AppStateError:
+        assert there.to_state() == before
+        there.apply(patch)
+    assert (there.version, there.hash, there.value_macs) == (here.version, here.hash, here.value_macs)
 
 
 @given(st.binary(max_size=200))

@@ -54,8 +54,8 @@ def test_a_field_of_another_kind_is_refused():
         read.number(2)
 
 
-@pytest.mark.parametrize("data", ["08", "0aff01", "0880808080808080808080808001", "0b", "0f", "09000000"])
-def test_what_is_cut_short_is_refused(data):
+@pytest.mark.parametrize("data", ["0000", "08", "0aff01", "0880808080808080808080808001", "0b", "0f", "09000000"])
+def test_what_protobuf_does_not_allow_is_refused(data):
     with pytest.raises(fields.FieldsError):
         fields.read(bytes.fromhex(data))
 
