@@ -38,6 +38,7 @@ class Line:
         """Begins to hand over what waits, then what comes. Only the first call counts."""
         if self._pump is None:
             self._pump = background.start(self._deliver(), f"lab-pump-{self.device.account.lid_user}")
+            self._bell.ring()
 
     def halt(self) -> None:
         """Nothing more is handed over on this line."""
