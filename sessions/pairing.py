@@ -29,6 +29,9 @@ LONGEST_NOISE_S = 10.0  # a busy phone writes on: then it moves all the same
 OPEN_S = 10.0
 LOCKED_S, LOCKED_PAUSE_S = 15.0, 0.1
 
+UNREACHABLE = "WhatsApp cannot be reached: check the network, then ask for a new code."
+FAULT = "The engine ended the pairing: ask for a new code."
+
 Throwaway = Callable[[SessionId, Callable[[frames.Notice], None]], Awaitable[WorkerProcess]]
 
 
@@ -58,6 +61,7 @@ class Pairing:
         self._over: Reason | None = None
         self._asked_at = time.monotonic()
         self._identity: Identity | None = None
+        self._sentence: str | None = None
         self._begun = False
         self._connected = False
         self._news: asyncio.Queue[frames.Notice] = asyncio.Queue(1000)
@@ -84,7 +88,7 @@ class Pairing:
             async with self._changed:
                 await self._changed.wait_for(lambda: self._over or self._fresh())
         if self._over or self._code is None:
-            raise _ended(self._over)
+            raise PairingEnded(self._sentence)
         return self._code
 
     async def code(self, phone: str, wait_s: float) -> Code:
@@ -140,7 +144,7 @@ class Pairing:
             case frames.Alive():
                 await self._alive(news.life)
             case frames.Ended():
-                await self._fail(Reason.PAIRING_ENDED)
+                await self._fail(Reason.PAIRING_ENDED, UNREACHABLE if news.error == "unreachable" else FAULT)
             case frames.LowDisk():
                 await self._fail(Reason.PAIRING_ENDED)
             case frames.Probed():
@@ -197,9 +201,10 @@ class Pairing:
         await worker.drain()
         return self._identity
 
-    async def _fail(self, reason: Reason) -> None:
+    async def _fail(self, reason: Reason, sentence: str | None = None) -> None:
+        self._sentence = sentence or State(reason).sentence("en")
         await self._end(reason)
-        raise _ended(reason)
+        raise PairingEnded(self._sentence)
 
     async def _end(self, reason: Reason) -> None:
         """Wake whoever waits for a code. A pairing that never showed one leaves its session's state as it was."""
@@ -210,7 +215,3 @@ class Pairing:
             self._changed.notify_all()
         if self._begun or reason is not Reason.PAIRING_ENDED:
             self._move(reason)
-
-
-def _ended(reason: Reason | None) -> PairingEnded:
-    return PairingEnded(State(reason or Reason.PAIRING_ENDED).sentence("en"))

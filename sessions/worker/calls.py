@@ -47,14 +47,20 @@ class Calls:
             raise Busy
         self._waiting += 1
         try:
-            await asyncio.wait_for(self._free.acquire(), max(0.0, until - time.monotonic()))
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                await self._free.acquire()
         except TimeoutError:
             raise Deadline from None
         finally:
             self._waiting -= 1
-        async with self._gate.exclusive() if exclusive else self._gate.shared():
-            future = self._submit(call)
-            await asyncio.wait({future}, timeout=max(0.0, until - time.monotonic()) if exclusive else ENTRY_S)
+        future = None
+        try:
+            async with self._gate.exclusive() if exclusive else self._gate.shared():
+                future = self._submit(call)
+                await asyncio.wait({future}, timeout=max(0.0, until - time.monotonic()) if exclusive else ENTRY_S)
+        finally:
+            if future is None:  # called away at the gate
+                self._free.release()
         return future
 
     def _submit(self, call: Callable[[], T]) -> asyncio.Future[T]:

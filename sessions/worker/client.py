@@ -1,14 +1,15 @@
 """One WhatsApp account inside the engine: its thread, its callbacks, its calls.
 
-neonize's Python client is not used, only the library, its binder and its protobufs: the client's handlers are coroutines that
-the engine is answered before they run, its finalizer stops newer sessions of the same name, and its start needs the loop's
-default threads. Here the engine's own thread writes the event to disk before the engine goes on.
+neonize's Python client is not used, only its Go library and its protobufs: the client answers the engine before its handlers
+run, its finalizer stops newer sessions of the same name, and its start needs the loop's default threads. Here the engine's own
+thread writes the event to disk before the engine goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,9 @@ from sessions.frames import LabKeys
 from sessions.worker.calls import Calls
 from sessions.worker.from_whatsapp import SUBSCRIBED
 from sessions.worker.gate import Gate
-from sessions.worker.library import Library
+from sessions.worker.library import ON_EVENT, ON_LOG, ON_TEXT, Library, ProxySettings
+
+log = logging.getLogger(__name__)
 
 FIRST_SIGN_S = 0.3  # how long a start keeps others out of the engine; by then it has written its maps and is dialling
 QUIET_S = 0.5  # without a callback for so long, the engine's channel is empty
@@ -195,20 +198,20 @@ class Client:
         """The session's thread: inside the engine as long as the session lives."""
         try:
             error: bytes = self._library.go.Neonize(*self._arguments())
-        except Exception as failure:  # noqa: BLE001  # a thread of its own: there is nobody to raise to
+        except Exception as failure:  # a thread of its own: there is nobody to raise to
+            log.exception("session %s could not be started", self.session)
             error = type(failure).__name__.encode()
         self._post(self._on_end, error.decode(errors="replace"))
 
     def _arguments(self) -> tuple[Any, ...]:
-        library = self._library
         from_codes = bytearray(sorted(SUBSCRIBED))
         subscribed = (ctypes.c_char * len(from_codes)).from_buffer(from_codes)
-        proxy = library.proxy_settings(proxy_address=self._lab.proxy)._to_c_struct() if self._lab else None
+        proxy = ProxySettings(address=self._lab.proxy.encode()) if self._lab else None
         callbacks = (
-            library.on_text(self._on_qr),
-            library.on_text(self._on_login_status),
-            library.on_event(self._on_event),
-            library.on_log(_on_log),
+            ON_TEXT(self._on_qr),
+            ON_TEXT(self._on_login_status),
+            ON_EVENT(self._on_event),
+            ON_LOG(_on_log),
         )
         device = _device_properties()
         self._kept = (from_codes, subscribed, proxy, callbacks, device)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from neonize.events import INT_TO_EVENT
+from neonize.proto import Neonize_pb2 as events
 
 from sessions.model import Address, Delivery, Identity, Life, Message, Receipt, Sign, Typing, Words
 
 CODE_DEVICE = 0
-CODE_QR = 1
-SUBSCRIBED = frozenset(INT_TO_EVENT) - {CODE_DEVICE, CODE_QR}
-"""Event codes asked of the engine: everything but the list of QR codes, which are secrets and come one by one elsewhere."""
+SUBSCRIBED = frozenset({*range(2, 14), *range(16, 28), *range(30, 46)})
+"""Event codes asked of the engine: all there are but 0, which comes unasked, and 1, the QR codes, secrets that come elsewhere."""
 
 
 def translate(code: int, raw: bytes) -> Words | None:
     """Answer the words for an event, or None when there are none yet. Raises whatever a malformed event makes it raise."""
-    words = _EVENTS.get(code)
-    return words(INT_TO_EVENT[code].FromString(raw)) if words else None
+    event, words = EVENTS.get(code, (None, None))
+    return words(event.FromString(raw)) if event and words else None
 
 
 def jid(value: Any) -> str | None:
@@ -129,22 +128,22 @@ def _plain(sign: Sign) -> Callable[[Any], Words]:
     return lambda _event: Life(sign)
 
 
-# Codes as in neonize.events.INT_TO_EVENT; the contract test names each.
-_EVENTS: dict[int, Callable[[Any], Words | None]] = {
-    CODE_DEVICE: lambda event: Life(Sign.IDENTITY, identity=identity(event)),
-    2: _paired,
-    3: _plain(Sign.CONNECTED),
-    4: lambda event: Life(Sign.KEEPALIVE_TIMEOUT, code=str(event.ErrorCount)),
-    5: _plain(Sign.KEEPALIVE_RESTORED),
-    6: lambda event: Life(Sign.LOGGED_OUT, code=str(event.Reason)),
-    7: _plain(Sign.REPLACED),
-    8: lambda event: Life(Sign.BANNED, code=str(event.Code), until_s=event.Expire),
-    9: lambda event: Life(Sign.CONNECT_FAILURE, code=str(event.Reason)),
-    10: _plain(Sign.OUTDATED),
-    11: lambda event: Life(Sign.STREAM_ERROR, code=event.Code),
-    12: _plain(Sign.DISCONNECTED),
-    17: _message,
-    18: _receipt,
-    19: _typing,
-    27: lambda event: Life(Sign.OFFLINE_DONE, code=str(event.Count)),
+EVENTS: dict[int, tuple[Any, Callable[[Any], Words | None]]] = {
+    CODE_DEVICE: (events.Device, lambda event: Life(Sign.IDENTITY, identity=identity(event))),
+    2: (events.PairStatus, _paired),
+    3: (events.Connected, _plain(Sign.CONNECTED)),
+    4: (events.KeepAliveTimeout, lambda event: Life(Sign.KEEPALIVE_TIMEOUT, code=str(event.ErrorCount))),
+    5: (events.KeepAliveRestored, _plain(Sign.KEEPALIVE_RESTORED)),
+    6: (events.LoggedOut, lambda event: Life(Sign.LOGGED_OUT, code=str(event.Reason))),
+    7: (events.StreamReplaced, _plain(Sign.REPLACED)),
+    8: (events.TemporaryBan, lambda event: Life(Sign.BANNED, code=str(event.Code), until_s=event.Expire)),
+    9: (events.ConnectFailure, lambda event: Life(Sign.CONNECT_FAILURE, code=str(event.Reason))),
+    10: (events.ClientOutdated, _plain(Sign.OUTDATED)),
+    11: (events.StreamError, lambda event: Life(Sign.STREAM_ERROR, code=event.Code)),
+    12: (events.Disconnected, _plain(Sign.DISCONNECTED)),
+    17: (events.Message, _message),
+    18: (events.Receipt, _receipt),
+    19: (events.ChatPresence, _typing),
+    27: (events.OfflineSyncCompleted, lambda event: Life(Sign.OFFLINE_DONE, code=str(event.Count))),
 }
+"""Code -> protobuf class and translation. Codes as in neonize's own table; the contract test names each."""
