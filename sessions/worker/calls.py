@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from sessions.errors import Busy, Deadline
@@ -53,15 +54,13 @@ class Calls:
             raise Deadline from None
         finally:
             self._waiting -= 1
-        future = None
-        try:
+        with ExitStack() as called_away:
+            called_away.callback(self._free.release)
             async with self._gate.exclusive() if exclusive else self._gate.shared():
+                called_away.pop_all()
                 future = self._submit(call)
                 await asyncio.wait({future}, timeout=max(0.0, until - time.monotonic()) if exclusive else ENTRY_S)
-        finally:
-            if future is None:  # called away at the gate
-                self._free.release()
-        return future
+                return future
 
     def _submit(self, call: Callable[[], T]) -> asyncio.Future[T]:
         future = asyncio.wrap_future(self._pool.submit(call))
