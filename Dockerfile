@@ -4,7 +4,7 @@ FROM python:3.12-slim-bookworm
 RUN apt-get update \
  && apt-get install -y --no-install-recommends tini libmagic1 \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin vigia \
+ && useradd --uid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin vigia \
  && install -d -o vigia -g vigia -m 0700 /data
 
 COPY . /app

@@ -33,7 +33,7 @@ Ctrl-C ends both.
 
 
 def main() -> int:
-    """Run both until the service ends; answer its exit status."""
+    """Run both until Ctrl-C, or until the service ends by itself; answer its exit status."""
     os.umask(0o077)
     folder = Path(os.environ.get("DATA_DIR") or "data/lab").absolute()
     with child("lab", "--data", str(folder / "whatsapp")) as lab:
@@ -47,7 +47,7 @@ def main() -> int:
                 phones = ", ".join(f"{number} ({name})" for number, name in PHONES.items())
                 address = ready.split()[4].rstrip(";")
                 print(NEXT.format(control=place["control"], phones=phones, service=address), flush=True)
-            return wait_for(service)
+            return service.wait()
 
 
 @contextmanager
@@ -63,9 +63,9 @@ def child(module: str, *arguments: str, **settings: str) -> Generator[subprocess
         process.terminate()
         try:
             process.wait(DRAIN_S)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):  # a second Ctrl-C does not wait
             process.kill()
-        process.wait()
+            process.wait()
 
 
 def first_line(process: subprocess.Popen[str]) -> str:
@@ -84,22 +84,9 @@ def make_phone(control: str, number: str, name: str) -> None:
     connection.close()
 
 
-def wait_for(service: subprocess.Popen[str]) -> int:
-    """Wait until the service ends by itself or by Ctrl-C; a second Ctrl-C ends it at once."""
-    try:
-        return service.wait()
-    except KeyboardInterrupt:
-        service.terminate()
-    try:
-        return service.wait(DRAIN_S)
-    except KeyboardInterrupt:
-        service.terminate()
-        return service.wait(DRAIN_S)
-
-
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main())
-    except KeyboardInterrupt:  # while it was still starting
-        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(0)  # as asked: both have ended on the way here
