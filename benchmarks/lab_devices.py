@@ -1,6 +1,6 @@
 """Many real sessions against one lab: how long they take to pair, what one phone pushes, what a lost connection costs.
 
-`python -m benchmarks.lab_devices [--devices 200] [--messages 5000] [--folder DIR] [--keep]`. The engine's databases lie in
+`python -m benchmarks.lab_devices [--devices 200] [--messages 5000] [--settle 60] [--folder DIR] [--keep]`. The engine's databases lie in
 --folder (best on tmpfs: the engine is measured by its disk otherwise); --keep gives the lab a data folder too.
 """
 
@@ -20,6 +20,7 @@ from lab.client import LabClient, running_lab
 
 FIRST = 5511910000000
 CONTACT = "5511999990000"
+UNTOLD = ("Message", "Receipt")  # the lab knows what was acknowledged: telling of each would measure this program
 _LONG_S = 300.0
 
 
@@ -58,7 +59,7 @@ async def _connected(lab: LabClient, count: int) -> None:
         raise SystemExit(f"only {answer['connected']} of {count} are connected")
 
 
-async def _run(lab: LabClient, engine: Engine, devices: int, messages: int) -> None:
+async def _run(lab: LabClient, engine: Engine, devices: int, messages: int, settle_s: float) -> None:
     watch = Watch(lab.place.pid)
     numbers = [str(FIRST + n) for n in range(devices)]
     await lab.phone(CONTACT, "Bia")
@@ -80,9 +81,9 @@ async def _run(lab: LabClient, engine: Engine, devices: int, messages: int) -> N
         mark = engine.now
         await asyncio.gather(*(lab.fault(f"{number}:1@s.whatsapp.net", "drop") for number in numbers))
         await asyncio.gather(*(engine.event(number, "Connected", since=mark, timeout=60) for number in numbers))
-    print("stay connected for 60 s ...", flush=True)
+    print(f"stay connected for {settle_s} s ...", flush=True)
     logins = await _logins(lab)
-    await asyncio.sleep(60)
+    await asyncio.sleep(settle_s)
     stats = await lab.stats()
     print(
         f"connected {stats['connected']}, new logins {await _logins(lab) - logins}, fights {stats['fights']}, {stats['messages']}"
@@ -97,6 +98,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=200)
     parser.add_argument("--messages", type=int, default=5000)
+    parser.add_argument("--settle", type=float, default=60.0, help="seconds to watch all stay connected")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
@@ -104,9 +106,9 @@ async def main() -> None:
         data = ["--data", f"{folder}/lab"] if options.keep else []
         async with (
             running_lab(*data) as lab,
-            running_engine(lab.place, Path(folder), threads=3 * options.devices) as engine,
+            running_engine(lab.place, Path(folder), threads=3 * options.devices, untold=UNTOLD) as engine,
         ):
-            await _run(lab, engine, options.devices, options.messages)
+            await _run(lab, engine, options.devices, options.messages, options.settle)
 
 
 if __name__ == "__main__":

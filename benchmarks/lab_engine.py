@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,13 @@ def _settle(future: asyncio.Future[Any], said: dict[str, Any]) -> None:
 
 
 @asynccontextmanager
-async def running_engine(place: Place, folder: Path, *, threads: int = 64) -> AsyncGenerator[Engine]:
-    """A child that talks to the lab at `place`, with its databases and its log in `folder`."""
+async def running_engine(
+    place: Place, folder: Path, *, threads: int = 64, untold: Sequence[str] = ()
+) -> AsyncGenerator[Engine]:
+    """A child that talks to the lab at `place`, with its databases and its log in `folder`.
+
+    `threads`: the engine needs one for each session, and one for each call at a time. `untold`: events not to tell of.
+    """
     environment = {**os.environ, "SSL_CERT_FILE": str(place.ca), "NEONIZE_BOT_TAG": "off"}
     with (folder / "engine.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
@@ -140,7 +145,8 @@ async def running_engine(place: Place, folder: Path, *, threads: int = 64) -> As
             limit=2**24,
         )
     engine = Engine(process, folder)
-    engine.tell({"proxy": place.proxy, "root_key": place.root_key, "folder": str(folder), "threads": threads})
+    config = {"proxy": place.proxy, "root_key": place.root_key, "folder": str(folder)}
+    engine.tell({**config, "threads": threads, "untold": list(untold)})
     try:
         await engine.event(None, "ready", timeout=30)
         yield engine

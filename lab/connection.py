@@ -41,8 +41,9 @@ class Connection:
     ) -> None:
         self._socket, self._wire, self._codec, self._noise, self._frames = socket_, wire, codec, noise, frames
         self._mode: Mode = "normal"
-        self._thaw, self._news, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._thaw, self._flow, self._news, self._room = (asyncio.Event() for _ in range(4))
         self._thaw.set()
+        self._flow.set()
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
         self._over = False
@@ -91,6 +92,12 @@ class Connection:
             if turns % _FAIRNESS == 0:
                 await asyncio.sleep(0)
 
+    async def flowing(self) -> None:
+        """Waits until the server writes again. Raises Gone. What must not be lost is sent after this."""
+        await self._flow.wait()
+        if self._over:
+            raise Gone("the engine has hung up")
+
     @property
     def mode(self) -> Mode:
         return self._mode
@@ -102,6 +109,10 @@ class Connection:
             self._thaw.clear()
         else:
             self._thaw.set()
+        if mode == "normal":
+            self._flow.set()
+        else:
+            self._flow.clear()
 
     async def recover(self, after_s: float) -> None:
         """Ends a stall or a blackhole after a while."""
@@ -141,7 +152,7 @@ class Connection:
 
     def _end(self) -> None:
         self._over = True
-        for event in (self._thaw, self._news, self._room):
+        for event in (self._thaw, self._flow, self._news, self._room):
             event.set()
 
 

@@ -66,6 +66,7 @@ class Line:
             self.device.mailbox.detach(feed)
 
     async def _hand(self, delivery: Delivery, *, offline: bool, turn: int) -> None:
+        await self.connection.flowing()
         if delivery.node is None:
             return
         node = delivery.node

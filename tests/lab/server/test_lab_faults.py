@@ -80,9 +80,13 @@ async def test_an_engine_logs_itself_out(lab, engine, phone):
 async def test_stall_reads_and_never_answers(lab, engine, phone, contact):
     device = await engine.pair(lab, "a", phone)
     await lab.fault(device, "stall")
+    await lab.write(contact, phone, "parado")
     with pytest.raises(TimeoutError):
         await engine.ask("on_whatsapp", session="a", number=f"+{contact}", timeout=0.5)
+    [told] = (await lab.deliveries(device))["items"]
+    assert (told["queued"], told["handed"]) == (1, 0)
     await lab.fault(device, "clear")
+    await engine.event("a", "Message", text="parado")
     assert await engine.ask("on_whatsapp", session="a", number=f"+{contact}", timeout=5)
 
 
