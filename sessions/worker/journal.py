@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
-from sessions.inbox import InboxError, InboxWriter, Row
+from sessions.errors import SessionsError
+from sessions.inbox import InboxWriter, Row
 from sessions.model import RAW, Life, Outcome, Words, encode, kind_of
 
 OUR_OWN = -1
 """The event code of rows that the engine did not cause."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+
+log = logging.getLogger(__name__)
 
 Translate = Callable[[int, bytes], Words | None]
 Notify = Callable[[str, Life], None]
@@ -34,12 +39,13 @@ class Journal:
 
     def event(self, session: str, code: int, raw: bytes) -> None:
         """Keep one event. A row that could not be translated stays raw, marked with the reason, and counted."""
-        words, error = self._words(code, raw)
+        at_us = _now_us()
+        words, body, error = self._words(code, raw)
         kind = kind_of(words) if words else RAW
-        body = encode(words) if words else None
-        self._keep(Row(session=session, kind=kind, code=code, at_us=_now_us(), body=body, raw=raw, error=error))
+        self._keep(Row(session=session, kind=kind, code=code, at_us=at_us, body=body, raw=raw, error=error))
         if isinstance(words, Life):
-            self._notify(session, words)
+            with suppress(RuntimeError):  # the loop is closed: the process is about to end
+                self._notify(session, words)
 
     def outcome(self, session: str, outcome: Outcome) -> None:
         """Keep how a send ended, before anybody is told."""
@@ -52,12 +58,16 @@ class Journal:
         """Note that *session* leaves this worker: should it come back, its rows follow those it left elsewhere meanwhile."""
         self._inbox.release(session)
 
-    def _words(self, code: int, raw: bytes) -> tuple[Words | None, str | None]:
+    def _words(self, code: int, raw: bytes) -> tuple[Words | None, bytes | None, str | None]:
+        """An event's words, the same encoded, or why there are none."""
         try:
             words = self._translate(code, raw)
+            if words is None:
+                return None, None, "no words yet"
+            kind_of(words)
+            return words, encode(words), None
         except Exception as error:  # noqa: BLE001  # whatever a malformed event raises, the event itself is kept
-            return None, f"translation failed: {type(error).__name__}"
-        return (words, None) if words else (None, "no words yet")
+            return None, None, f"translation failed: {type(error).__name__}"
 
     def _keep(self, row: Row) -> None:
         """Write *row*; while that fails, try on. The engine's thread waits meanwhile, so WhatsApp keeps what comes next."""
@@ -66,13 +76,23 @@ class Journal:
             try:
                 self._inbox.append(row)
                 break
-            except InboxError:
-                self._on_failure()
+            except Exception as error:  # noqa: BLE001  # raised to the engine it would be an event lost
+                _log_refusal(error, pause)
+                with suppress(RuntimeError):  # as above
+                    self._on_failure()
                 time.sleep(pause)
                 pause = min(LONGEST_PAUSE_S, pause * 2)
         with self._count_lock:
             self.rows[row.kind] += 1
             self.untranslated += row.kind == RAW
+
+
+def _log_refusal(error: Exception, pause: float) -> None:
+    """The first time loudly. Only our own errors are shown whole: another's may say what was in the row."""
+    level = logging.ERROR if pause == FIRST_PAUSE_S else logging.DEBUG
+    log.log(
+        level, "The inbox does not take a row: %s", error if isinstance(error, SessionsError) else type(error).__name__
+    )
 
 
 def _now_us() -> int:
