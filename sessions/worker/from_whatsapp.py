@@ -65,7 +65,7 @@ def _message(event: Any) -> Words | None:
         return None
     info, source = event.Info, event.Info.MessageSource
     return Message(
-        id=info.ID,
+        id=clean(info.ID),
         chat=_chat(source),
         sender=_address(source.Sender, source.SenderAlt),
         from_me=source.IsFromMe,
@@ -73,7 +73,7 @@ def _message(event: Any) -> Words | None:
         at_ms=info.Timestamp,
         push_name=clean(info.Pushname),
         text=clean(text),
-        quoted_id=quoted,
+        quoted_id=clean(quoted) if quoted else None,
     )
 
 
@@ -100,7 +100,7 @@ _DELIVERIES = {
 def _receipt(event: Any) -> Words:
     source = event.MessageSource
     return Receipt(
-        ids=tuple(event.MessageIDs),
+        ids=tuple(clean(one) for one in event.MessageIDs),
         chat=_chat(source),
         sender=_address(source.Sender, source.SenderAlt),
         kind=_DELIVERIES.get(event.Type, Delivery.OTHER),
