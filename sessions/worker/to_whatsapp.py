@@ -33,6 +33,8 @@ def outcome(ref: str, to: str, answer: bytes) -> Outcome:
         status, code = classify(result.Error)
         return Outcome(ref=ref, status=status, to=to, error=code)
     response = result.SendResponse
+    if not response.ID:
+        return Outcome(ref=ref, status=SendStatus.UNKNOWN, to=to, error=SendError.ENGINE)
     return Outcome(ref=ref, status=SendStatus.SENT, to=to, message_id=response.ID, at_ms=response.Timestamp * 1000)
 
 
@@ -56,5 +58,6 @@ def classify(sentence: str) -> tuple[SendStatus, str]:
     for part, status, code in _SENTENCES:
         if part in sentence:
             number = sentence.rpartition("error ")[2].strip()
-            return status, f"{code}_{number}" if code == SendError.REJECTED and number.isdecimal() else code
+            named = code == SendError.REJECTED and number.isascii() and number.isdecimal() and len(number) < 6
+            return status, f"{code}_{number}" if named else code
     return SendStatus.UNKNOWN, SendError.ENGINE
