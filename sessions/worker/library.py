@@ -61,7 +61,7 @@ FUNCTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
             POINTER(ProxySettings),
         ),
     ),
-    "Stop": (NOTHING, (c_char_p,)),
+    "Stop": (TEXT, (c_char_p,)),
     "Disconnect": (NOTHING, (c_char_p,)),
     "Logout": (TEXT, (c_char_p,)),
     "SendMessage": (BYTES, (c_char_p, c_char_p, c_int, c_char_p, c_int)),
