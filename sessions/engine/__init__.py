@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ class Engine:
 
     async def open(self, session: SessionId, database: Path) -> None:
         """Open *session*, closing it first where it is open. Raises `Locked`, `WorkerGone`, `Deadline`, `DiskFull`."""
-        if self.disk_low():
+        if self._launch.disk_low:
             raise DiskFull
         keeper = self._keeper(self._placement.place(session))
         process = await keeper.process(WORKER_UP_S)
@@ -121,7 +120,7 @@ class Engine:
 
     async def throwaway(self, session: SessionId, notice: Callable[[frames.Notice], None]) -> WorkerProcess:
         """Start a worker for one pairing. Its keeper is the caller, who ends it."""
-        if self.disk_low():
+        if self._launch.disk_low:
             raise DiskFull
         self._numbers += 1
         hearing = Hearing(notice=notice, wake=self._ears.wake, line=self._ears.line)
@@ -140,10 +139,6 @@ class Engine:
         """Start again the workers that were given up."""
         for keeper in self._keepers.values():
             keeper.revive()
-
-    def disk_low(self) -> bool:
-        """Whether the disk is too full to begin anything: some way above the mark at which workers disconnect."""
-        return shutil.disk_usage(self._launch.spool).free < 1.25 * self._launch.low_water_bytes
 
     def workers(self) -> list[WorkerView]:
         """Answer the resident workers."""

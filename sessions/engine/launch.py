@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from sessions.inbox import inbox_name
 
 LOW_WATER_BYTES = 64 * 1024 * 1024
 """Free bytes under which workers disconnect: enough for every write-ahead log and what is still on its way."""
+
+BEGIN_ABOVE = 1.25
+"""So many times the low water must be free before a session is opened again."""
 
 # The engine's library reads the environment its process was started with; nothing of the hub's secrets is in it.
 _PASSED = (
@@ -45,6 +49,11 @@ class Lab:
         return LabKeys(proxy=self.proxy, root_key=self.root_key)
 
 
+def free_bytes(path: Path) -> int:
+    """Bytes that may still be written where *path* lies."""
+    return shutil.disk_usage(path).free
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """Everything a new worker needs. `command` gets two descriptor numbers appended."""
@@ -53,6 +62,7 @@ class Launch:
     lab: Lab | None = None
     low_water_bytes: int = LOW_WATER_BYTES
     sync: str = "normal"
+    free_bytes: Callable[[Path], int] = free_bytes
     command: tuple[str, ...] = field(default=(sys.executable, "-I", "-m", "sessions.worker"))
 
     def environment(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -64,6 +74,11 @@ class Launch:
         if self.lab:
             chosen["SSL_CERT_FILE"] = str(self.lab.ca)
         return chosen
+
+    @property
+    def disk_low(self) -> bool:
+        """Whether the disk is too full to begin anything: some way above the mark at which workers disconnect."""
+        return self.free_bytes(self.spool) < BEGIN_ABOVE * self.low_water_bytes
 
     def new_inbox(self, worker: str) -> Path:
         """Answer the file for one start of *worker*: never used before."""

@@ -33,6 +33,8 @@ def rows_elsewhere(own: Path, session: str) -> dict[str, int]:
             with closing(InboxReader(path)) as reader:
                 last = reader.last_of(session)
         except InboxError as error:
+            if not path.exists():
+                continue  # it was read to its end and retired in this very moment
             log.warning("A session's events may come out of order across this change of worker: %s", error)
             continue
         if last:

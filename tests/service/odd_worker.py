@@ -1,15 +1,19 @@
 """A worker with something wrong: `python odd_worker.py WRONG CONTROL WAKE`.
 
 `blocked`: on SIGUSR1 its event loop stands still for five seconds. `raising`: its translator raises for every message.
+`disk`: it believes that as many bytes are free as a file named `free` beside its inbox says.
 """
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
+from sessions import inbox
 from sessions.worker import __main__ as worker
 
 BLOCKED_S = 5.0
@@ -24,7 +28,13 @@ def _raising(code: int, raw: bytes) -> Any:
     return translate(code, raw)
 
 
+def _said_free(inbox: Path) -> int:
+    return int((inbox.parent / "free").read_text())
+
+
 if __name__ == "__main__":
     wrong, *rest = sys.argv[1:]
     signal.signal(signal.SIGUSR1, lambda *_: time.sleep(BLOCKED_S))
+    if wrong == "disk":
+        inbox.InboxWriter = functools.partial(inbox.InboxWriter, free_bytes=_said_free)  # type: ignore[misc]
     worker.main(rest, translate=_raising if wrong == "raising" else None)

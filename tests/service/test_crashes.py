@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from benchmarks.kills import ENGINE_WINDOW, Kills
 from benchmarks.rig import Numbers, Rig
 from lab.client import LabClient
 from sessions.engine import Launch
+from sessions.errors import NotConnected
 from sessions.fleet import Options
 from sessions.locks import FileLock
 from sessions.model import RAW
@@ -74,6 +76,51 @@ async def test_a_translator_that_raises_loses_nothing(rig: Rig, lab: LabClient, 
 
         await odd.until(lambda: marked() == 50)
         await odd.until(lambda: (health := odd.fleet.workers()[0].health) is not None and health.untranslated >= 50)
+
+
+async def test_a_nearly_full_disk_disconnects_and_loses_nothing(rig: Rig, lab: LabClient, number: Numbers) -> None:
+    """Under the low-water mark: disconnected with its reason while WhatsApp keeps the texts; after space returns all are there."""
+    shop, customer = number(), number()
+    session = await rig.pair(shop)
+    await lab.phone(customer, "Ana")
+    await rig.fleet.stop()
+    await rig.leave()
+    free = rig.launch.spool / "free"
+    free.write_text("1000000000")
+    launch = replace(_odd(rig, "disk"), low_water_bytes=100_000_000, free_bytes=lambda _: int(free.read_text()))
+    async with Rig(rig.data, lab, launch=launch) as odd:
+        await odd.connected(session)
+        free.write_text("90000000")
+        await lab.write(customer, shop, "texto", count=200)
+        await odd.in_state(Reason.DISK_FULL, session, within_s=30)
+        assert "espaço" in odd.fleet.view(session).state.sentence("pt")
+        with pytest.raises(NotConnected):
+            await odd.fleet.send(session, "r", f"{customer}@s.whatsapp.net", "x")
+        await lab.write(customer, shop, "depois", count=100)
+        free.write_text("1000000000")
+        expected = [f"texto {index}" for index in range(200)] + [f"depois {index}" for index in range(100)]
+        assert await odd.texts(session, 300) == expected
+
+
+async def test_a_planned_replacement_of_a_worker_loses_nothing(rig: Rig, lab: LabClient, number: Numbers) -> None:
+    """Drained, replaced, connected again, while a phone writes on: every text once and in order."""
+    shop, customer = number(), number()
+    session = await rig.pair(shop)
+    await lab.phone(customer, "Ana")
+    writing = asyncio.create_task(_write_on(lab, customer, shop, 300))
+    for _ in range(3):
+        starts = rig.fleet.workers()[0].starts
+        rig.fleet.engine.recycle(session, "a test")
+        await rig.until(lambda before=starts: rig.fleet.workers()[0].starts > before, within_s=30)
+        await rig.connected(session)
+    await writing
+    assert await rig.texts(session, 300) == [f"texto {index}" for index in range(300)]
+
+
+async def _write_on(lab: LabClient, customer: str, shop: str, count: int) -> None:
+    for index in range(count):
+        await lab.write(customer, shop, f"texto {index}")
+        await asyncio.sleep(0.02)
 
 
 async def test_killed_workers_lose_no_more_than_the_engine_holds(
