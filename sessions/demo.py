@@ -31,7 +31,8 @@ async def echo(data: Path, lab: Lab | None) -> None:
         session = next((view.id for view in fleet.snapshot()), None) or fleet.create()
         await _pair(fleet, session)
         _print("connected: write to this account, it answers with the same words")
-        async for batch in Intake(fleet.spool, fleet.rung).batches():
+        # An echo that is missing after a crash is better than one said twice.
+        async for batch in Intake(fleet.spool, fleet.rung, at_most_once=True).batches():
             for heard in batch:
                 await _answer(fleet, heard)
     finally:

@@ -24,10 +24,11 @@ class Heard:
 
 
 class Intake:
-    """At least once: a thing heard is deleted when the next batch is asked for."""
+    """Hears everything at least once: it is deleted when the next batch is asked for. With *at_most_once*, before it is handed out."""
 
-    def __init__(self, spool: Path, rung: asyncio.Event) -> None:
+    def __init__(self, spool: Path, rung: asyncio.Event, *, at_most_once: bool = False) -> None:
         self._spool = spool
+        self._at_most_once = at_most_once
         self._rung = rung
         self._looks = 0
         self._empty = asyncio.Condition()
@@ -46,8 +47,11 @@ class Intake:
                 self._rung.clear()
                 rows = await asyncio.to_thread(tail.read, BATCH)
                 if rows:
+                    if self._at_most_once:
+                        await asyncio.to_thread(tail.done, rows)
                     yield [_heard(row) for _file, row in rows]
-                    await asyncio.to_thread(tail.done, rows)
+                    if not self._at_most_once:
+                        await asyncio.to_thread(tail.done, rows)
                 else:
                     async with self._empty:
                         self._looks += 1

@@ -314,7 +314,7 @@ def _log_change(session: SessionId, before: State, now: State) -> None:
     """First failures are warnings, recoveries say how long it took, the steps between are for whoever looks closely."""
     lasted = now.since - before.since
     if now.reason is Reason.CONNECTED:
-        logger.info("Session {} is connected again after {:.1f} s ({})", session, lasted, before.reason.code)
+        logger.info("Session {} is connected, after {:.1f} s {}", session, lasted, before.reason.code)
     elif now.reason.status is Status.ERROR or before.reason is Reason.CONNECTED:
         logger.warning("Session {}: {} after {:.1f} s {}", session, now.reason.code, lasted, before.reason.code)
     else:

@@ -1,6 +1,7 @@
 """A worker with something wrong: `python odd_worker.py WRONG CONTROL WAKE`.
 
 `blocked`: on SIGUSR1 its event loop stands still for five seconds. `raising`: its translator raises for every message.
+`aborting`: on SIGUSR1 it asks the engine about a session that it does not know, which ends the process with every stack printed.
 `disk`: it believes that as many bytes are free as a file named `free` beside its inbox says.
 """
 
@@ -28,6 +29,12 @@ def _raising(code: int, raw: bytes) -> Any:
     return translate(code, raw)
 
 
+def _abort(*_: object) -> None:
+    from sessions.worker.library import load
+
+    load().go.GetMe(b"nobody")
+
+
 def _said_free(inbox: Path) -> int:
     return int((inbox.parent / "free").read_text())
 
@@ -35,6 +42,8 @@ def _said_free(inbox: Path) -> int:
 if __name__ == "__main__":
     wrong, *rest = sys.argv[1:]
     signal.signal(signal.SIGUSR1, lambda *_: time.sleep(BLOCKED_S))
+    if wrong == "aborting":
+        signal.signal(signal.SIGUSR1, _abort)
     if wrong == "disk":
         inbox.InboxWriter = functools.partial(inbox.InboxWriter, free_bytes=_said_free)  # type: ignore[misc]
     worker.main(rest, translate=_raising if wrong == "raising" else None)
