@@ -2,9 +2,11 @@
 
 import argparse
 import asyncio
+import fcntl
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from lab.dictionary import DictionaryError
 from lab.lab import HOST, Ports, running
 
 _MAX_PORT = 65535
@@ -26,11 +29,11 @@ def main() -> int:
         level=options.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     with ExitStack() as stack:
-        data = _data_folder(options.data, stack)
         ports = Ports(control=options.control, tls=options.port, proxy=options.proxy)
         try:
+            data = _data_folder(options.data, stack)
             asyncio.run(_run(data, _cache(data), ports, keep=options.data is not None))
-        except OSError as error:
+        except (OSError, DictionaryError, sqlite3.DatabaseError, ValueError) as error:
             sys.stderr.write(f"lab: cannot run: {error}\n")
             return 1
     return 0
@@ -51,6 +54,11 @@ def _data_folder(given: Path | None, stack: ExitStack) -> Path:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vigia-lab-")))
     folder = given.absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = stack.enter_context((folder / "lab.lock").open("a"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OSError(f"another lab is using {folder}") from error
     return folder
 
 

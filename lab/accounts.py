@@ -8,7 +8,7 @@ from lab.jid import LID, PN, Jid
 from lab.keys import KeyPair
 from lab.mailbox import Mailbox
 
-MAX_DEVICES: Final = 99
+MAX_DEVICES: Final = 250  # numbers are not used twice, and an address has one byte for them
 
 
 @dataclass(frozen=True, slots=True)

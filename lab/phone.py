@@ -12,16 +12,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from lab import content
-from lab.accounts import Account, Accounts, Device
-from lab.appstate import COLLECTIONS, CRITICAL_BLOCK, AppStateKeys, Collection, push_name
+from lab.accounts import Account, Device
 from lab.jid import Jid
 from lab.node import Node
 from lab.phonelog import PhoneLog
+from lab.phonestate import Office, PhoneState
 from lab.post import Address
-from lab.signal import DuplicateError, Peer, PreKeyBundle, SignalError, pad, unpad
+from lab.signal import DuplicateError, SignalError, pad, unpad
 from lab.stanzas.prekeys import keys, registration
 from lab.stanzas.receipts import RETRY, ids_of
 
@@ -31,51 +29,6 @@ _BATCH: Final = 32  # messages before the rest of the lab has a turn
 _SENT_KEPT: Final = 20_000
 _MAX_RETRIES: Final = 5
 _PLAIN: Final = "plain"  # the lab's own kind, between phones only; no engine ever sees it
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """What a phone may ask the server for. `route` returns an error number, or nothing."""
-
-    accounts: Accounts
-    route: Callable[[Address, Node], str]
-    receipt: Callable[[Address, Node], None]
-    chatstate: Callable[[Address, Node], None]
-    bundle: Callable[[Jid], PreKeyBundle | None]
-
-
-@dataclass(slots=True, eq=False)
-class PhoneState:
-    """What a phone must remember: its sessions, its application state, and whether it answers by itself."""
-
-    peer: Peer
-    app_keys: AppStateKeys
-    collections: dict[str, Collection]
-    auto_receipts: bool = True
-
-    @classmethod
-    def new(cls, account: Account, now: float) -> "PhoneState":
-        app_keys = AppStateKeys.generate()
-        collections = {name: Collection(name, app_keys) for name in COLLECTIONS}
-        collections[CRITICAL_BLOCK].patch(push_name(account.name, int(now * 1000)))
-        return cls(Peer.generate(identity=account.key), app_keys, collections)
-
-    def to_bytes(self) -> bytes:
-        kept = (
-            self.peer.to_state(),
-            self.app_keys.key_id,
-            self.app_keys.key_data,
-            [collection.to_state() for collection in self.collections.values()],
-            self.auto_receipts,
-        )
-        return msgspec.msgpack.encode(kept)
-
-    @classmethod
-    def from_bytes(cls, body: bytes) -> "PhoneState":
-        peer, key_id, key_data, collections, auto_receipts = msgspec.msgpack.decode(body)
-        read = [Collection.from_state(one) for one in collections]
-        by_name = {collection.name: collection for collection in read}
-        return cls(Peer.from_state(peer), AppStateKeys.derive(key_id, key_data), by_name, auto_receipts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +101,6 @@ class Phone:
             name = "recording" if state.text("media") == "audio" else state.tag
             self.log.note("typing", state=name, **{"from": self._number_of(node)})
 
-    # Sending
-
     def _send_text(self, to: Account, body: str) -> str:
         message_id = _new_id()
         message = content.text(body)
@@ -219,8 +170,6 @@ class Phone:
 
     def _attrs(self, to: Jid, message_id: str = "") -> dict[str, str | Jid]:
         return {"to": to, "id": message_id or _new_id(), "type": "text"}
-
-    # Receiving
 
     def _receive_message(self, node: Node) -> None:
         sender = self._address_of(node.jid("from"))

@@ -1,6 +1,6 @@
 """All simulated phones of the lab, kept with their accounts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from lab.accounts import Account, Device
@@ -9,8 +9,9 @@ from lab.bell import Bell
 from lab.jid import SERVER, Jid
 from lab.journal import Journal
 from lab.node import Node
-from lab.phone import Office, Phone, PhoneState
+from lab.phone import Phone
 from lab.phonelog import PhoneLog
+from lab.phonestate import Office, PhoneState
 from lab.post import Address, Post
 from lab.registry import Registry
 from lab.signal import PreKeyBundle
@@ -44,7 +45,7 @@ class Phones:
             if number in self._phones:
                 self._phones[number].log.restore(body)
 
-    def __iter__(self):  # noqa: ANN204 - an iterator of phones
+    def __iter__(self) -> Iterator[Phone]:
         return iter(self._phones.values())
 
     def numbered(self, number: str) -> Phone | None:

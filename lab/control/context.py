@@ -1,6 +1,6 @@
 """What every endpoint works with, and how it finds the phone or device that a path names."""
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -11,9 +11,7 @@ from lab.jid import PN, Jid
 from lab.lines import Line
 from lab.phone import Phone
 from lab.stanzas.presence import Presence
-
-if TYPE_CHECKING:
-    from lab.lab import World
+from lab.world import World
 
 MAX_WAIT_S = 60.0
 _Body = TypeVar("_Body")
@@ -23,7 +21,7 @@ _MIN_DIGITS, _MAX_DIGITS = 7, 15
 class Context:
     """The lab, as the control API sees it."""
 
-    def __init__(self, *, world: "World", presence: Presence) -> None:
+    def __init__(self, *, world: World, presence: Presence) -> None:
         self.world, self.presence = world, presence
 
     def phone(self, request: web.Request) -> Phone:
@@ -45,11 +43,7 @@ class Context:
 
     def device(self, request: web.Request) -> Device:
         """The linked device named in the path, by either form of its address. Raises Problem."""
-        try:
-            jid = Jid.parse(request.match_info["jid"])
-        except ValueError as error:
-            raise unprocessable("A device is named like 5511999990000:1@s.whatsapp.net.") from error
-        device = self.world.accounts.device(jid)
+        device = self.world.accounts.device(address(request.match_info["jid"]))
         if device is None:
             raise not_found("There is no such linked device.")
         return device
@@ -60,6 +54,14 @@ class Context:
         if line is None:
             raise conflict("This device is not connected.")
         return line
+
+
+def address(text: str) -> Jid:
+    """A device's or an account's address. Raises Problem."""
+    try:
+        return Jid.parse(text)
+    except ValueError as error:
+        raise unprocessable("A device is named like 5511999990000:1@s.whatsapp.net.") from error
 
 
 def digits(text: str) -> str:

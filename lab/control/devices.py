@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from lab.accounts import Device
-from lab.control.context import Context, digits, wait_s, whole
+from lab.control.context import Context, address, digits, wait_s, whole
 from lab.mailbox import Counts, Delivery
 
 
@@ -60,13 +60,18 @@ class DeviceEndpoints:
         return sum(line.active for line in self._context.world.lines)
 
     def _devices(self, request: web.Request) -> Iterator[Device]:
-        """All devices, or those of the number or of the address in `to`."""
-        to = request.query.get("to", "")
-        number = digits(to.partition("@")[0].partition(":")[0]) if to else ""
-        for device in self._context.world.accounts.devices():
-            one = "@" in to and ":" in to
-            if not to or (str(device.jid) == to if one else device.account.number == number):
-                yield device
+        """All devices, or those of the number or of the address in `to`. Raises Problem when `to` is neither."""
+        accounts, to = self._context.world.accounts, request.query.get("to", "")
+        if not to:
+            yield from accounts.devices()
+        elif "@" not in to:
+            account = accounts.numbered(digits(to))
+            yield from account.devices.values() if account is not None else ()
+        else:
+            jid = address(to)
+            account = accounts.of(jid)
+            numbers = [] if account is None else [jid.device] if jid.device else list(account.devices)
+            yield from (account.devices[number] for number in numbers if account and number in account.devices)
 
     def _reached(self, request: web.Request, handed: int, acked: int) -> bool:
         counts = _sum([device.mailbox.counts for device in self._devices(request)])

@@ -143,7 +143,7 @@ async def test_typing_both_ways(lab, engine, phone, contact):
     await lab.ask("POST", f"/phones/{contact}/typing", {"to": phone, "state": "recording"})
     got = await engine.event("a", "ChatPresence")
     assert got["media"] == AUDIO
-    await engine.ask("presence", session="a")
+    await _name_known(engine, "a")
     await engine.ask("typing", session="a", to=got["sender"])
     answer = await lab.ask("GET", f"/phones/{contact}/events", wait=5)
     assert {"kind": "typing", "state": "composing", "from": phone}.items() <= answer["items"][-1].items()

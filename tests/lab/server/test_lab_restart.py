@@ -1,8 +1,11 @@
 """A lab that keeps its data: stopped and started again, under an engine that goes on running."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -43,8 +46,6 @@ async def test_a_running_engine_outlives_a_restart_of_the_lab(tmp_path):
 
 def _wait_until_gone(control: str) -> None:
     """The first process is reaped by its own context later; its port is free when it has ended."""
-    import socket
-
     address = (urlsplit(control).hostname, urlsplit(control).port)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
@@ -93,3 +94,47 @@ def test_it_listens_on_this_machine_only(arguments):
     refused = subprocess.run([sys.executable, "-m", "lab", *arguments], capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "port is a number" in refused.stderr or "127.0.0.1 only" in refused.stderr
+
+
+def _refused(*arguments: str) -> str:
+    run = [sys.executable, "-m", "lab", *arguments]
+    refused = subprocess.run(run, capture_output=True, text=True, check=False, timeout=30)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert len(refused.stderr.splitlines()) == 1
+    return refused.stderr
+
+
+def test_two_labs_do_not_share_their_data(tmp_path):
+    with lab_process("--data", str(tmp_path)):
+        assert "another lab is using" in _refused("--data", str(tmp_path))
+
+
+def test_a_port_that_is_taken_is_a_sentence():
+    with lab_process() as place:
+        assert "address already in use" in _refused("--control", urlsplit(place.control).netloc)
+
+
+def test_damaged_data_is_a_sentence(tmp_path):
+    (tmp_path / "lab.db").write_bytes(b"not a database at all" * 100)
+    assert "not a database" in _refused("--data", str(tmp_path))
+
+
+async def test_a_killed_lab_comes_back_with_its_accounts(tmp_path):
+    with lab_process("--data", str(tmp_path)) as first:
+        async with LabClient(first) as lab:
+            await lab.phone("5511987659003", "Ana")
+        _wait_until_kept(tmp_path)
+        os.kill(first.pid, signal.SIGKILL)
+    with lab_process("--data", str(tmp_path)) as second:
+        async with LabClient(second) as lab:
+            assert [one["name"] for one in (await lab.ask("GET", "/phones"))["items"]] == ["Ana"]
+
+
+def _wait_until_kept(data):
+    """The account is in the file: it is written behind, a tenth of a second later."""
+    deadline = time.monotonic() + 5
+    with contextlib.closing(sqlite3.connect(data / "lab.db")) as db:
+        while time.monotonic() < deadline:
+            if db.execute("SELECT count(*) FROM records WHERE kind = 'account'").fetchone() != (0,):
+                return
+    raise AssertionError("the account was never kept")
