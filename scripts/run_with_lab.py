@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,10 +24,17 @@ NEXT = """
 Local WhatsApp: {control}   (what its phones can do: docs/lab.md)
 Phones:         {phones}
 
-Next, in another terminal:
+Next, in another terminal, see both:
 
   curl {service}/health/ready
   curl {control}/phones
+
+or pair an account that answers every text with the same text:
+
+  {settings} {python} -m sessions.demo --data data/lab/demo
+  curl {control}/phones/{first}/scan --json '{{"qr": "THE CODE IT PRINTS"}}'
+  curl {control}/phones/{second}/messages --json '{{"to": "{first}", "text": "oi"}}'
+  curl {control}/phones/{second}/messages
 
 Ctrl-C ends both.
 """
@@ -44,10 +52,22 @@ def main() -> int:
         with child("connector", "serve", DATA_DIR=str(folder / "service"), **settings) as service:
             if ready := first_line(service):
                 print(ready, end="")
-                phones = ", ".join(f"{number} ({name})" for number, name in PHONES.items())
-                address = ready.split()[4].rstrip(";")
-                print(NEXT.format(control=place["control"], phones=phones, service=address), flush=True)
+                print(what_next(place["control"], ready.split()[4].rstrip(";"), settings), flush=True)
             return service.wait()
+
+
+def what_next(control: str, service: str, settings: dict[str, str]) -> str:
+    """Answer what a newcomer may do now, in commands to paste."""
+    first, second = PHONES
+    return NEXT.format(
+        control=control,
+        service=service,
+        phones=", ".join(f"{number} ({name})" for number, name in PHONES.items()),
+        settings=shlex.join(f"{name}={value}" for name, value in settings.items()),
+        python=shlex.quote(os.path.relpath(sys.executable)),
+        first=first,
+        second=second,
+    )
 
 
 @contextmanager

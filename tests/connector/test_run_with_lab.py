@@ -34,7 +34,7 @@ def test_both_come_up_and_both_go(own_folder: Path) -> None:
             assert process.stdout is not None
             urls: list[str] = []
             for line in process.stdout:
-                if line.startswith("  curl "):
+                if line.startswith("  curl ") and line.count(" ") == 3:
                     urls.append(line.split()[1])
                 if line.startswith("Ctrl-C"):
                     break
