@@ -78,6 +78,12 @@ class PairingEnded(Choose):
     code = "pairing_ended"
 
 
+class NotAnAddress(Choose):
+    """This is no WhatsApp address."""
+
+    code = "not_an_address"
+
+
 class EngineRefused(SessionsError):
     """WhatsApp or the engine refused this."""
 

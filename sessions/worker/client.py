@@ -81,6 +81,7 @@ class Client:
         self._loop = asyncio.get_running_loop()
         self._first_sign = asyncio.Event()
         self._ended = asyncio.Event()
+        self._begun = False
         self._closing = False
         self._last_event = time.monotonic()
         self._kept: tuple[Any, ...] = ()  # what the engine keeps pointers to; never collected while it may call
@@ -102,6 +103,9 @@ class Client:
     async def open(self, gate: Gate, *, deadline_s: float) -> None:
         """Start the engine's thread for this session, alone in the engine until it shows a first sign. Returns then, or at the deadline."""
         async with gate.exclusive():
+            if self._closing:
+                return
+            self._begun = True
             threading.Thread(target=self._live, name=f"session-{self.session[:8]}", daemon=True).start()
             await _settled(self._first_sign, FIRST_SIGN_S)
         await _settled(self._first_sign, deadline_s)
@@ -109,6 +113,8 @@ class Client:
     async def close(self) -> None:
         """Disconnect, let the engine hand over what it holds, stop. Raises `Stuck` when it does not let go."""
         self._closing = True
+        if not self._begun:
+            self._ended.set()
         if self.running and not self.known:
             # Stopping a session that is still dialling blocks or aborts the process: only its own end, or a kill, is safe.
             await _settled(self._ended, STOP_S)

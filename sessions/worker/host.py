@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sessions import frames
-from sessions.errors import Busy, FixUs, SendError, SessionsError, UnknownSession
+from sessions.errors import Busy, EngineRefused, FixUs, SendError, SessionsError, UnknownSession
 from sessions.locks import FileLock
 from sessions.model import Life, Outcome, SendStatus, Sign
 from sessions.worker import to_whatsapp
@@ -93,7 +93,7 @@ class Host:
         seat = self.seats.get(request.session)
         if seat:
             await seat.client.close()
-            self._vacate(request.session)
+            self._vacate(request.session, seat)
         return frames.Reply(id=request.id)
 
     async def logout(self, request: frames.Logout) -> frames.Reply:
@@ -146,8 +146,13 @@ class Host:
         # The turn ends with the engine's call, not with our waiting for it: the engine sends one at a time anyway.
         sending = asyncio.ensure_future(seat.client.send(to, message, keep, deadline_s=ENGINE_SEND_S))
         sending.add_done_callback(lambda done: (seat.turn.release(), done.cancelled() or done.exception()))
-        if await _within(asyncio.shield(sending), until):
-            return sending.result()
+        try:
+            if await _within(asyncio.shield(sending), until):
+                return sending.result()
+        except EngineRefused:
+            return await self._keep(request, SendStatus.FAILED, SendError.NOT_CONNECTED)
+        except Busy:
+            return await self._keep(request, SendStatus.FAILED, SendError.NOT_BEGUN)
         return await self._keep(request, SendStatus.UNKNOWN, SendError.TIMED_OUT)
 
     async def _keep(self, request: frames.Send, status: SendStatus, error: str) -> Outcome:
@@ -164,9 +169,9 @@ class Host:
     def _client(self, session: str) -> Client:
         return self._seat(session).client
 
-    def _vacate(self, session: str) -> None:
-        seat = self.seats.pop(session, None)
-        if seat:
+    def _vacate(self, session: str, seat: Seat) -> None:
+        if self.seats.get(session) is seat:  # or who closed it too was quicker
+            del self.seats[session]
             self._gone.append(seat.client)
             self._journal.release(session)
             seat.lock.release()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from neonize.proto import Neonize_pb2
 from neonize.proto.waE2E import WAWebProtobufsE2E_pb2
 
-from sessions.errors import SendError
+from sessions.errors import NotAnAddress, SendError
 from sessions.model import Outcome, SendStatus
 
 
@@ -17,18 +18,21 @@ def text_message(text: str) -> bytes:
 
 
 def jid_bytes(jid: str) -> bytes:
-    """Answer the engine's JID for "user@server". Raises `ValueError` when it is none."""
+    """Answer the engine's JID for "user@server". Raises `NotAnAddress`."""
     user, at, server = jid.partition("@")
     if not (user and at and server):
-        raise ValueError("not a JID")
+        raise NotAnAddress
     return Neonize_pb2.JID(
         User=user, Server=server, Device=0, RawAgent=0, Integrator=0, IsEmpty=False
     ).SerializeToString()
 
 
 def outcome(ref: str, to: str, answer: bytes) -> Outcome:
-    """Read what SendMessage answered."""
-    result: Any = Neonize_pb2.SendMessageReturnFunction.FromString(answer)
+    """Read what SendMessage answered. An answer that names no message says nothing about it."""
+    try:
+        result: Any = Neonize_pb2.SendMessageReturnFunction.FromString(answer)
+    except DecodeError:
+        return Outcome(ref=ref, status=SendStatus.UNKNOWN, to=to, error=SendError.ENGINE)
     if result.Error:
         status, code = classify(result.Error)
         return Outcome(ref=ref, status=status, to=to, error=code)
