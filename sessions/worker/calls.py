@@ -30,7 +30,7 @@ class Calls:
         self._began: dict[asyncio.Future[Any], float] = {}
 
     async def run(self, call: Callable[[], T], *, deadline_s: float, exclusive: bool = False) -> T:
-        """Answer what *call* answers. Raises `Busy` (too many wait), `Deadline`, or what *call* raises."""
+        """Answer what *call* answers. Raises `Busy` (it did not get its turn, and never will), `Deadline`, or what *call* raises."""
         until = time.monotonic() + deadline_s
         future = await self._begin(call, until, exclusive=exclusive)
         try:
@@ -51,7 +51,7 @@ class Calls:
             async with asyncio.timeout(max(0.0, until - time.monotonic())):
                 await self._free.acquire()
         except TimeoutError:
-            raise Deadline from None
+            raise Busy from None
         finally:
             self._waiting -= 1
         with ExitStack() as called_away:

@@ -20,7 +20,7 @@ from typing import Any
 
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
 
-from sessions.errors import Deadline, EngineRefused, FixUs
+from sessions.errors import Busy, Deadline, EngineRefused, FixUs
 from sessions.frames import LabKeys
 from sessions.worker.calls import Calls
 from sessions.worker.from_whatsapp import SUBSCRIBED
@@ -88,7 +88,7 @@ class Client:
 
     @property
     def silent_s(self) -> float:
-        """Seconds since the engine last said or answered anything."""
+        """Seconds since WhatsApp last said or answered anything. That the engine refuses something is no answer."""
         return time.monotonic() - self._last_event
 
     @property
@@ -129,8 +129,9 @@ class Client:
         self._closing = True
         try:
             await self._run(lambda: self._library.go.Disconnect(self._id), deadline_s=STOP_S)
-        except Deadline:
+        except (Busy, Deadline):
             raise Stuck from None
+        self.heard()
         until = time.monotonic() + LONGEST_QUIET_WAIT_S
         while self.running and self.silent_s < QUIET_S and time.monotonic() < until:  # noqa: ASYNC110  # silence has no event
             await asyncio.sleep(QUIET_S - self.silent_s + 0.01)
@@ -138,7 +139,7 @@ class Client:
     async def _stop(self) -> None:
         try:
             await self._calls.run(lambda: self._library.go.Stop(self._id), deadline_s=STOP_S, exclusive=True)
-        except Deadline:
+        except (Busy, Deadline):
             raise Stuck from None
         await _settled(self._ended, STOP_S)
         if self.running:
@@ -158,13 +159,16 @@ class Client:
         )
 
     async def ask(self, *, deadline_s: float) -> bool:
-        """One cheap question to WhatsApp. Answers whether it was answered in time."""
+        """One cheap question to WhatsApp. Answers whether it was answered in time. Raises `Busy` or `EngineRefused` when not asked."""
         proto = self._library.proto
         try:
             answer = await self._run(lambda: self._library.go.GetBlocklist(self._id), deadline_s=deadline_s)
         except Deadline:
             return False
-        return not proto.GetBlocklistReturnFunction.FromString(answer).Error
+        if proto.GetBlocklistReturnFunction.FromString(answer).Error:
+            return False
+        self.heard()
+        return True
 
     async def on_whatsapp(self, phone: str, *, deadline_s: float) -> str | None:
         """Answer the JID that *phone* (digits) answers to, or None. Raises `EngineRefused` or `Deadline`."""
@@ -194,9 +198,7 @@ class Client:
         """Run an engine function. Not for a session that has ended: the engine aborts the process when asked about one it does not know."""
         if not self.running:
             raise EngineRefused
-        answer = await self._calls.run(call, deadline_s=deadline_s)
-        self.heard()
-        return answer
+        return await self._calls.run(call, deadline_s=deadline_s)
 
     # -- on the engine's threads ---------------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ class Seat:
         self.client = client
         self.lock = lock
         self.online = False
+        self.deaf = False  # it was told that this session does not answer
         self.turn = asyncio.Lock()  # first come, first served: texts to one chat keep their order
         self.waiting = 0
 
@@ -141,6 +142,8 @@ class Host:
         def keep(answer: bytes) -> Outcome:
             outcome = to_whatsapp.outcome(request.ref, request.to, answer)
             self._journal.outcome(request.session, outcome)
+            if outcome.status is SendStatus.SENT:
+                seat.client.heard()
             return outcome
 
         # The turn ends with the engine's call, not with our waiting for it: the engine sends one at a time anyway.

@@ -6,6 +6,7 @@ import asyncio
 import random
 
 from sessions import frames
+from sessions.errors import Busy, EngineRefused
 from sessions.worker.host import Host, Seat, Tell
 
 SILENT_S = 15.0
@@ -25,7 +26,6 @@ class Prober:
         self._answer_s = answer_s
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._asking: dict[str, asyncio.Task[None]] = {}
-        self._deaf: set[str] = set()
 
     async def run(self) -> None:
         """Look round until cancelled."""
@@ -47,12 +47,20 @@ class Prober:
 
     async def _ask(self, session: str, seat: Seat) -> None:
         try:
-            async with self._turns:
-                answered = await seat.client.ask(deadline_s=self._answer_s)
-            if seat.online and answered == (session in self._deaf):
-                self._tell(frames.Probed(session=session, answered=answered))
-                (self._deaf.discard if answered else self._deaf.add)(session)
-        except Exception as error:  # noqa: BLE001  # a probe that cannot be made says so; the next one tries again
-            self._tell(frames.Probed(session=session, answered=False, detail=type(error).__name__))
+            answered, detail = await self._answers(seat)
+        except (Busy, EngineRefused):
+            return  # not asked: too much to do here, or it has ended, which is told elsewhere
         finally:
             self._asking.pop(session, None)
+        if seat.online and answered == seat.deaf and self._host.seats.get(session) is seat:
+            seat.deaf = not answered
+            self._tell(frames.Probed(session=session, answered=answered, detail=detail))
+
+    async def _answers(self, seat: Seat) -> tuple[bool, str]:
+        async with self._turns:
+            try:
+                return await seat.client.ask(deadline_s=self._answer_s), ""
+            except (Busy, EngineRefused):
+                raise
+            except Exception as error:  # noqa: BLE001  # an answer that nobody can read is none
+                return False, type(error).__name__
