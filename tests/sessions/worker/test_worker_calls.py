@@ -101,7 +101,7 @@ async def test_only_so_many_run_at_once_and_the_next_waits_its_turn(few: int, bl
     await until(lambda: all(call.began.is_set() for call in running))
     extra = blocking("extra")
     waiting = asyncio.create_task(calls.run(extra, deadline_s=LONG_S))
-    with pytest.raises(Deadline):
+    with pytest.raises(Busy):
         await calls.run(blocking(), deadline_s=0.01)
     assert not extra.began.is_set()
     running[0].let_go.set()
@@ -117,7 +117,7 @@ async def test_what_did_not_get_its_turn_never_begins(few: int, blocking, until)
     tasks = [asyncio.create_task(calls.run(call, deadline_s=LONG_S)) for call in running]
     await until(lambda: all(call.began.is_set() for call in running))
     late = blocking()
-    with pytest.raises(Deadline):
+    with pytest.raises(Busy):
         await calls.run(late, deadline_s=0.01)
     for call in running:
         call.let_go.set()
