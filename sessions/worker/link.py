@@ -6,6 +6,8 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from sessions import frames
 from sessions.worker.host import refusal
 
@@ -36,14 +38,14 @@ class Link:
         return frames.read_request(await self._reader.readexactly(length))
 
     async def serve(self, handle: Handler) -> None:
-        """Serve requests until the hub is gone."""
+        """Serve requests until the hub is gone, or says what is no request."""
         try:
             while True:
                 request = await self.first()
                 task = asyncio.create_task(self._answer(handle, request), name=type(request).__name__.lower())
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, msgspec.DecodeError):
             self.open = False
 
     def tell(self, frame: frames.FromWorker) -> None:
