@@ -17,7 +17,7 @@ from sessions.model import Identity, Life, SessionId, Sign
 from sessions.policy import Verdict, judge
 from sessions.ports import Changed, Keep, Opener, Reachable
 from sessions.register import Record, Register, without_credentials
-from sessions.state import UNPAIRED, Reason, State, StateCell, Status
+from sessions.state import RUNNING, UNPAIRED, Reason, State, StateCell, Status
 
 STEADY_S = 60.0  # connected for so long, earlier failures are forgotten
 SETTLE_S = 45.0  # a start that has shown neither success nor failure by then is made anew
@@ -68,6 +68,7 @@ class Session:
         self._news: asyncio.Queue[News] = asyncio.Queue(MAX_NEWS)
         self._task: asyncio.Task[None] | None = None
         self._open_at: float | None = None  # monotonic; when to connect (again)
+        self._trying = False  # a start is under way: what is planned then is only a look whether it came to anything
         self._failures: dict[Retry, int] = {}
         self._connected_at: float | None = None
 
@@ -89,7 +90,7 @@ class Session:
     @property
     def retry_in_s(self) -> float | None:
         """Seconds until it connects again by itself, when that is planned."""
-        if self._open_at is None or self.state.reason.status is Status.CONNECTED:
+        if self._open_at is None or self._trying or self.state.reason.status is Status.CONNECTED:
             return None
         return max(0.0, self._open_at - time.monotonic())
 
@@ -175,6 +176,7 @@ class Session:
         if self.state.reason is not Reason.DEAF:  # a deaf session says so until it hears again
             self._cell.move(Reason.STARTING)
         self._open_at = time.monotonic() + SETTLE_S
+        self._trying = True
         try:
             await self._tools.engine.open(self.id, self._tools.register.database(self.id))
         except Locked:
@@ -222,6 +224,7 @@ class Session:
 
     def _connected(self) -> None:
         self._open_at = None
+        self._trying = False
         self._connected_at = time.monotonic()
         self._cell.move(Reason.CONNECTED)
 
@@ -229,7 +232,7 @@ class Session:
         """The engine's thread is over: whatever it was, the session is opened again."""
         if news.error == "unreachable":
             self._go(Verdict(Reason.UNREACHABLE, retry=Retry.FIRST_CONNECT))
-        elif self.state.reason.status in (Status.CONNECTED, Status.CONNECTING):
+        elif self._runs:
             logger.warning("Session {}: the engine ended it ({}: {})", self.id, news.error, news.detail)
             self._go(Verdict(Reason.DEAF, retry=Retry.REOPEN))
 
@@ -243,9 +246,14 @@ class Session:
         if news.given_up:
             self._open_at = None
             self._cell.move(Reason.CRASH_LOOP)
-        elif self.state.reason.status in (Status.CONNECTED, Status.CONNECTING) or self.state.reason is Reason.DEAF:
+        elif self._runs:
             self._cell.move(Reason.WORKER_RESTARTING)
             self._open_at = time.monotonic()
+
+    @property
+    def _runs(self) -> bool:
+        """Whether the engine has it, or is about to: neither given up nor waiting for a verdict's time."""
+        return self.state.reason in RUNNING
 
     async def _unlinked(self) -> None:
         """Say so at once; then leave the worker, so that a pairing finds the file free."""
@@ -255,6 +263,7 @@ class Session:
     def _go(self, verdict: Verdict) -> None:
         """Go where a verdict says, and plan the next try as it says."""
         self._open_at = None
+        self._trying = False
         if verdict.retry:
             self._again(verdict.retry, at_least_s=verdict.after_s or 0.0)
         elif verdict.after_s is not None:

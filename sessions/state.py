@@ -177,7 +177,8 @@ UNPAIRED = frozenset({_R.NEVER_PAIRED, _R.PAIRING_ENDED, _R.LOGGED_OUT, _R.PASSK
 _PAIRING = frozenset({_R.WAITING_SCAN, _R.LINKING})
 _PAIRING_FAILED = frozenset({_R.PAIRING_ENDED, _R.PASSKEY_REQUIRED, _R.OUTDATED})
 _TRYING = frozenset({_R.STARTING, _R.RECONNECTING, _R.UNREACHABLE, _R.WORKER_RESTARTING, _R.LOCKED})
-_RUNNING = _TRYING | {_R.CONNECTED, _R.DEAF}
+RUNNING = _TRYING | {_R.CONNECTED, _R.DEAF}
+"""The engine has it, or is about to."""
 _HELD = frozenset({_R.REPLACED, _R.BANNED, _R.OUTDATED, _R.REFUSED, _R.DISK_FULL, _R.CRASH_LOOP})
 _VERDICTS = _HELD | {_R.LOGGED_OUT, _R.STOPPED}
 """What may strike any session that has credentials and runs."""
@@ -185,9 +186,9 @@ _VERDICTS = _HELD | {_R.LOGGED_OUT, _R.STOPPED}
 MOVES: dict[Reason, frozenset[Reason]] = {
     **dict.fromkeys(UNPAIRED, _PAIRING | _PAIRING_FAILED),
     _R.WAITING_SCAN: _PAIRING | _PAIRING_FAILED,
-    _R.LINKING: _PAIRING_FAILED | _RUNNING | _VERDICTS,
-    **dict.fromkeys(_RUNNING, _RUNNING | _VERDICTS),
-    **dict.fromkeys(_HELD, _RUNNING | _VERDICTS | _PAIRING | _PAIRING_FAILED),
+    _R.LINKING: _PAIRING_FAILED | RUNNING | _VERDICTS,
+    **dict.fromkeys(RUNNING, RUNNING | _VERDICTS),
+    **dict.fromkeys(_HELD, RUNNING | _VERDICTS | _PAIRING | _PAIRING_FAILED),
     _R.STOPPED: _TRYING | {_R.LOGGED_OUT},
 }
 
