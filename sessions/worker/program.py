@@ -99,6 +99,8 @@ class Program:
 
     def _disk_low(self) -> None:
         """Disconnect everything while what the engine holds can still be written; WhatsApp keeps the rest."""
+        if self._leaving:
+            return  # all are being disconnected anyway, and a row that comes too late for a closed inbox is no full disk
         if self._disk_task is None or self._disk_task.done():
             self._disk_task = self._loop.create_task(self._host.disconnect_all(), name="disk-low")
             self._link.tell(frames.LowDisk())
