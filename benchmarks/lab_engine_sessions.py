@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ class Sessions:
 
     def __init__(self, config: dict[str, Any], say: Callable[..., None]) -> None:
         self._config, self._say = config, say
+        # Read at connect. Unset, it means DEBUG: every line of the engine's log would be a call back into Python.
+        logging.getLogger("neonize.utils.log").setLevel(logging.WARNING)
         self._clients: dict[str, Any] = {}
         self._gate = asyncio.Lock()
 
