@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -22,22 +24,30 @@ def read_json(url: str) -> object:
         return json.load(answer)
 
 
+@contextmanager
+def running(port: int) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
+    """Start the script; answer it with all that it printed once it was ready."""
+    env = {**os.environ, "PORT": str(port)}
+    with subprocess.Popen([sys.executable, str(SCRIPT)], env=env, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines: list[str] = []
+            while not lines or not lines[-1].startswith("Ctrl-C"):
+                lines.append(process.stdout.readline())
+                assert lines[-1], "it ended"
+            yield process, lines
+        finally:
+            process.terminate()
+
+
 def test_both_come_up_and_both_go(own_folder: Path) -> None:
     """What it prints can be pasted, and after Ctrl-C nothing is left; a second start finds its phones again."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     for _ in range(2):
-        with subprocess.Popen(
-            [sys.executable, str(SCRIPT)], env={**os.environ, "PORT": str(port)}, stdout=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            urls: list[str] = []
-            for line in process.stdout:
-                if line.startswith("  curl ") and line.count(" ") == 3:
-                    urls.append(line.split()[1])
-                if line.startswith("Ctrl-C"):
-                    break
+        with running(port) as (process, lines):
+            urls = [line.split()[1] for line in lines if line.startswith("  curl ")][:2]
             ready, phones = map(read_json, urls)
             assert ready == {"status": "ok", "lab": True, "sessions": 0}
             assert json.dumps(phones).count('"number"') == 2
