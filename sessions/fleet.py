@@ -69,8 +69,8 @@ class Fleet:
         )
 
     async def start(self) -> None:
-        """Bring every paired session back that was not stopped by hand."""
-        for record in self.register.load():
+        """Bring every paired session back that was not stopped by hand. One whose record is damaged keeps no other from it."""
+        for record in self.register.load(unreadable=lambda error: logger.critical("{}", error)):
             session = self._sessions[record.id] = Session(record, self._tools)
             if record.paired and record.wanted:
                 session.start()
@@ -140,7 +140,17 @@ class Fleet:
         one = self._session(session)
         if not one.record.paired:
             raise NotConnected(one.state.sentence("en"))
-        one.start()
+        if one.state.reason is Reason.CRASH_LOOP:
+            self.revive()
+        else:
+            one.start()
+
+    def revive(self) -> None:
+        """Start again the workers that were given up after too many crashes, with every session they had."""
+        self.engine.revive()
+        for one in self._sessions.values():
+            if one.state.reason is Reason.CRASH_LOOP:
+                one.start()
 
     async def logout(self, session: SessionId) -> bool:
         """Unlink a session; answers whether WhatsApp confirmed it. If not, the phone still lists the device."""

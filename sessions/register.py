@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,9 +44,17 @@ class Register:
         """Where the engine keeps this session's credentials."""
         return self.folder / f"{session}.db"
 
-    def load(self) -> list[Record]:
-        """Read every record. A file that cannot be read is `FixUs`: nothing is silently left behind."""
-        return [self._read(path) for path in sorted(self.folder.glob("*.json"))]
+    def load(self, unreadable: Callable[[FixUs], None] | None = None) -> list[Record]:
+        """Read every record. One that cannot be read is told to *unreadable* and left where it is; without it `FixUs` is raised."""
+        records: list[Record] = []
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                records.append(self._read(path))
+            except FixUs as error:
+                if unreadable is None:
+                    raise
+                unreadable(error)
+        return records
 
     def save(self, record: Record) -> None:
         """Write *record* so that a crash leaves the old one or the new one."""

@@ -29,12 +29,17 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A reason's status, what to do, and its sentence in Portuguese and English. `{detail}` is filled from the state's detail."""
+    """A reason's status, what to do, and its sentence in Portuguese and English.
+
+    `{detail}` stands where the state's detail goes, if it has one: in the form of `pt_detail` and `en_detail`.
+    """
 
     status: Status
     next: Next
     pt: str
     en: str
+    pt_detail: str = " ({})"
+    en_detail: str = " ({})"
 
 
 class Reason(Enum):
@@ -107,6 +112,8 @@ class Reason(Enum):
         Next.STOP,
         "O WhatsApp bloqueou este número por um tempo{detail}.",
         "WhatsApp has banned this number for a while{detail}.",
+        pt_detail=", até {}",
+        en_detail=", until {}",
     )
     OUTDATED = Meaning(
         Status.ERROR,
@@ -167,8 +174,9 @@ class State:
     def sentence(self, language: str = "pt") -> str:
         """Answer the sentence for a person, in Portuguese (`pt`) or English (anything else)."""
         meaning = self.reason.value
-        template = meaning.pt if language.startswith("pt") else meaning.en
-        return template.replace("{detail}", f" ({self.detail})" if self.detail else "")
+        portuguese = language.startswith("pt")
+        detail = (meaning.pt_detail if portuguese else meaning.en_detail).format(self.detail) if self.detail else ""
+        return (meaning.pt if portuguese else meaning.en).replace("{detail}", detail)
 
 
 _R = Reason

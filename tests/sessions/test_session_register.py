@@ -106,6 +106,9 @@ def test_a_record_that_cannot_be_read_is_said_by_name(register: Register, conten
     (register.folder / "broken.json").write_bytes(content)
     with pytest.raises(FixUs, match=r"broken\.json cannot be read: restore it"):
         register.load()
+    told: list[FixUs] = []
+    assert register.load(told.append) == [Record(ONE)], "a damaged record keeps the others from being read"
+    assert len(told) == 1
 
 
 def test_a_record_of_an_earlier_version_is_read(register: Register):

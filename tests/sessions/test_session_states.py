@@ -116,7 +116,9 @@ def test_the_two_languages_say_something_of_their_own_with_the_same_places_to_fi
 
 
 def test_a_detail_shows_where_the_sentence_has_a_place_for_it():
-    assert "(2026-11-21 10:00 UTC)" in State(Reason.BANNED, "2026-11-21 10:00 UTC").sentence("pt")
+    assert (
+        State(Reason.BANNED, "2026-11-21 10:00 UTC").sentence("pt").endswith("por um tempo, até 2026-11-21 10:00 UTC.")
+    )
     assert "(8)" in State(Reason.REFUSED, "8").sentence("en")
 
 
