@@ -116,15 +116,40 @@ def test_a_second_signal_ends_at_once(port: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SLOW], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        while "Stopping" not in process.stderr.readline():
-            pass
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == ExitCode.INTERRUPTED
-        assert process.stderr.read().endswith("Asked to stop again: ending at once.\n")
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            while "Stopping" not in process.stderr.readline():
+                pass
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == ExitCode.INTERRUPTED
+            assert process.stderr.read().endswith("Asked to stop again: ending at once.\n")
+        finally:
+            process.kill()
+
+
+def test_a_new_key_is_shown_once_and_only_to_a_terminal(own_folder: Path, port: int) -> None:
+    """A person sees it; what collects output into a log does not."""
+    shown: list[str] = []
+    for _ in range(2):
+        ours, theirs = os.openpty()
+        with os.fdopen(ours, "rb", 0) as terminal:
+            process = subprocess.Popen(
+                SERVE, env={**os.environ, "PORT": str(port)}, stdout=theirs, stderr=subprocess.PIPE, text=True
+            )
+            os.close(theirs)
+            with process:
+                assert process.stderr is not None
+                while "Ready on" not in (line := process.stderr.readline()):
+                    assert line, "it ended"
+                process.terminate()
+                process.wait(timeout=30)
+                shown.append(terminal.read(65_536).decode())
+    key = (own_folder / "data" / "api-key").read_text().strip()
+    assert key in shown[0]
+    assert key not in shown[1]
 
 
 def test_every_wrong_setting_is_told_at_once() -> None:
