@@ -1,0 +1,136 @@
+"""`python -m benchmarks`: what the service costs, and what it survives. Everything runs on this machine, against a local WhatsApp."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from loguru import logger
+
+from benchmarks import sessions, soak
+from benchmarks.figures import Report
+from benchmarks.progress import Progress
+
+INTERRUPTED = 130
+_EXIT_STATUS = """Exit status 1: a kill cost a session more than 100 texts, a text was heard twice, two logins of one account
+fought, or sessions came back late. The seed decides whom the kills hit and when, not what else the machine does meanwhile."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one benchmark; answers the exit status."""
+    os.umask(0o077)
+    chosen = _parser().parse_args(arguments)
+    logger.remove()
+    logger.add(sys.stderr, level="ERROR")  # what is measured says much about every worker that is killed
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        return chosen.run(chosen)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _as_interrupt(_number: int, _frame: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def _sessions(chosen: argparse.Namespace) -> int:
+    plan = sessions.QUICK if chosen.quick else sessions.Plan()
+    plan = replace(
+        plan,
+        counts=chosen.counts or plan.counts,
+        per_worker=chosen.per_worker or plan.per_worker,
+        folder=chosen.folder,
+    )
+    report = Report()
+    try:
+        asyncio.run(sessions.run(plan, Progress(), report))
+    finally:
+        if report.cells:  # broken off after an hour, what was measured is still told
+            print(report.table(), flush=True)
+            if chosen.json:
+                chosen.json.write_text(report.json())
+    return 0
+
+
+def _soak(chosen: argparse.Namespace) -> int:
+    wish = soak.Wish(
+        kills=chosen.kills,
+        sessions=chosen.sessions,
+        per_worker=chosen.per_worker,
+        rate=chosen.rate,
+        seed=chosen.seed,
+        back_s=chosen.back_within,
+        folder=chosen.folder,
+    )
+    broken = asyncio.run(soak.run(wish, Progress()))
+    print("\n".join(["BROKEN:", *broken]) if broken else f"held: {wish.kills} kills, every bound kept")
+    return 1 if broken else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_sessions(
+        commands.add_parser("sessions", help="memory, start, pairing, idle CPU", description=sessions.__doc__)
+    )
+    _add_soak(commands.add_parser("soak", help="workers killed under load", description=soak.__doc__))
+    return parser
+
+
+def _add_sessions(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_sessions)
+    parser.add_argument("--counts", type=_numbers, help="how many sessions, one after another (10,50,100,200)")
+    parser.add_argument("--per-worker", type=_numbers, help="how many of them share a worker (25,50,100)")
+    parser.add_argument(
+        "--quick", action="store_true", help="two sessions and short waits: whether it runs, not what it costs"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there as well")
+    _add_folder(parser)
+
+
+def _add_soak(parser: argparse.ArgumentParser) -> None:
+    wish = soak.Wish()
+    parser.set_defaults(run=_soak)
+    parser.add_argument("--kills", type=_number, default=wish.kills, help="how many workers are killed (%(default)s)")
+    parser.add_argument("--sessions", type=_number, default=wish.sessions, help="how many sessions (%(default)s)")
+    parser.add_argument(
+        "--per-worker", type=_number, default=wish.per_worker, help="how many share a worker (%(default)s)"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=wish.rate, help="texts a second into all of them together (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, help="of an earlier run (random)")
+    parser.add_argument(
+        "--back-within",
+        type=float,
+        default=wish.back_s,
+        metavar="S",
+        help="how soon all are connected again (%(default)s)",
+    )
+    parser.epilog = _EXIT_STATUS
+    _add_folder(parser)
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="where to make the temporary folder (the system's)")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(_number(word) for word in text.split(","))
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())
