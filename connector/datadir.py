@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from loguru import logger
+
 from connector.failures import ExitCode, StartFailure
 
 NEEDED_BYTES = 64 * 1024 * 1024
 """Free space under which nothing is started: the sessions' own low-water mark would stop them at once."""
 LOCK_NAME = "vigia.lock"
 _PRIVATE = 0o700
+_OPEN = 0o077
 _NOT_OURS_TO_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -62,21 +65,23 @@ def prepare(path: Path, *, free: Callable[[Path], int] = free_bytes) -> DataDir:
 
 def _make_private(path: Path) -> None:
     path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if not mode & 0o077:
+    mode = path.stat().st_mode
+    if not mode & _OPEN:
         return
-    if not _ours_alone(path):
+    if mode & stat.S_ISVTX or not _ours_alone(path):
         raise StartFailure(
             ExitCode.DATA_DIR,
-            f"DATA_DIR {path} holds other things and is open to other users: choose a folder for this service alone, "
+            f"DATA_DIR {path} is shared with other users or programs: choose a folder for this service alone, "
             f"for example DATA_DIR={path / 'vigia'}.",
         )
-    with suppress(PermissionError):  # a mounted folder of another owner: who mounted it decided who may read it
+    with suppress(PermissionError):
         path.chmod(_PRIVATE)
+    if path.stat().st_mode & _OPEN:  # a mount of another owner, or of a system without such rights
+        logger.warning("DATA_DIR {} stays open to other users: this file system does not let us close it.", path)
 
 
 def _ours_alone(path: Path) -> bool:
-    """Tell whether closing *path* hurts nobody: /tmp or a home folder named by mistake must stay as it is."""
+    """Tell whether closing *path* hurts nobody: a home folder named by mistake must stay as it is."""
     names = {entry.name for entry in path.iterdir()} - {"lost+found"}
     return not names or LOCK_NAME in names
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
 from connector import datadir, keyfile
 from connector.datadir import DataDirLock, prepare
@@ -38,14 +39,27 @@ def test_an_open_folder_of_ours_is_closed(own_folder: Path, inside: list[str]) -
     assert mode_of(own_folder) == 0o700
 
 
-def test_a_folder_with_other_things_stays_as_it_is(own_folder: Path) -> None:
-    """DATA_DIR=/tmp by mistake must not close /tmp."""
-    own_folder.chmod(0o755)
-    (own_folder / "photos").touch()
-    with pytest.raises(StartFailure, match="holds other things and is open to other users: choose a folder") as caught:
+@pytest.mark.parametrize(("mode", "inside"), [(0o755, ["photos"]), (0o1777, [])])
+def test_a_shared_folder_stays_as_it_is(own_folder: Path, mode: int, inside: list[str]) -> None:
+    """DATA_DIR=/tmp or a home folder by mistake must not close it to its other users."""
+    own_folder.chmod(mode)
+    for name in inside:
+        (own_folder / name).touch()
+    with pytest.raises(StartFailure, match="is shared with other users or programs: choose a folder") as caught:
         prepare(own_folder)
     assert caught.value.code is ExitCode.DATA_DIR
-    assert mode_of(own_folder) == 0o755
+    assert mode_of(own_folder) == mode
+
+
+def test_a_folder_that_cannot_be_closed_is_a_warning(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some mounts know no rights: their owner decided who may read them."""
+    own_folder.chmod(0o755)
+    monkeypatch.setattr(Path, "chmod", lambda _path, _mode: None)
+    heard: list[str] = []
+    listener = logger.add(heard.append, format="{message}")
+    prepare(own_folder)
+    logger.remove(listener)
+    assert [f"DATA_DIR {own_folder} stays open to other users" in line for line in heard] == [True]
 
 
 @pytest.mark.parametrize("below", ["", "below"])
