@@ -47,7 +47,7 @@ _LINE = "{time:YYYY-MM-DDTHH:mm:ss.SSSZ} {level: <8} {name}: {message}"
 _COLOURED = "<dim>{time:YYYY-MM-DDTHH:mm:ss.SSSZ}</dim> <level>{level: <8}</level> {name}: {message}"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _CONTEXT = ("session", "action", "request")
-_SERVER_LOGGERS = ("connector.__main__", "connector.app", "connector.api", "aiohttp")
+_SERVER_LOGGERS = ("connector.app", "connector.api", "aiohttp")
 # Libraries whose ordinary lines say nothing to an operator.
 _QUIET = {
     "asyncio": logging.WARNING,
