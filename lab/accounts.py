@@ -1,5 +1,6 @@
 """Who exists: accounts (one telephone number each) and the devices linked to them."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,6 +10,8 @@ from lab.keys import KeyPair
 from lab.mailbox import Mailbox
 
 MAX_DEVICES: Final = 250  # numbers are not used twice, and an address has one byte for them
+
+FORMER_KEPT: Final = 20  # unlinked devices whose deliveries are still told of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Device:
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """A telephone number. `registered=False`: it exists, but not on WhatsApp."""
+    """A telephone number. `registered=False`: it exists, but not on WhatsApp. `former`: devices that were unlinked."""
 
     number: str
     lid_user: str
@@ -61,6 +64,7 @@ class Account:
     last_device: int = 0
     devices: dict[int, Device] = field(default_factory=dict[int, Device])
     watchers: set[Jid] = field(default_factory=set[Jid])
+    former: "deque[Device]" = field(default_factory=lambda: deque[Device](maxlen=FORMER_KEPT))
 
     @property
     def pn(self) -> Jid:

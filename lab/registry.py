@@ -122,7 +122,8 @@ class Registry:
 
     def unlink(self, device: Device) -> None:
         """Takes a device off its account, with all that waited for it."""
-        device.account.devices.pop(device.number, None)
+        if device.account.devices.pop(device.number, None) is not None:
+            device.account.former.append(device)
         self._journal.drop(_DEVICE, device.account.number, device.number)
         for delivery in device.mailbox:
             self._journal.drop(_DELIVERY, str(device.jid), delivery.position)

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from lab.accounts import Device
 from lab.control.context import Context, address, digits, wait_s, whole
+from lab.jid import PN, Jid
 from lab.mailbox import Counts, Delivery
 
 
@@ -36,7 +37,8 @@ class DeviceEndpoints:
         if (seconds := wait_s(request)) > 0:
             handed, acked = whole(request, "handed", 0), whole(request, "acked", 0)
             await self._context.world.bell.until(lambda: self._reached(request, handed, acked), seconds)
-        items = [_deliveries(device, since, kind) for device in self._devices(request)]
+        devices = [*self._devices(request), *self._former(request)]
+        items = [_deliveries(device, since, kind) for device in devices]
         return web.Response(body=msgspec.json.encode({"items": items}), content_type="application/json")
 
     async def stats(self, _: web.Request) -> web.Response:
@@ -73,8 +75,20 @@ class DeviceEndpoints:
             numbers = [] if account is None else [jid.device] if jid.device else list(account.devices)
             yield from (account.devices[number] for number in numbers if account and number in account.devices)
 
+    def _former(self, request: web.Request) -> Iterator[Device]:
+        """Unlinked devices of the number or of the address in `to`: what they were handed is still a fact."""
+        to = request.query.get("to", "")
+        if not to:
+            return
+        jid = address(to) if "@" in to else Jid(digits(to), PN)
+        account = self._context.world.accounts.of(jid)
+        for device in account.former if account is not None else ():
+            if jid.device in (0, device.number):
+                yield device
+
     def _reached(self, request: web.Request, handed: int, acked: int) -> bool:
-        counts = _sum([device.mailbox.counts for device in self._devices(request)])
+        devices = [*self._devices(request), *self._former(request)]
+        counts = _sum([device.mailbox.counts for device in devices])
         return counts.handed >= handed and counts.settled >= acked
 
     def _told(self, device: Device) -> dict[str, Any]:
@@ -99,6 +113,7 @@ def _deliveries(device: Device, since: int, kind: str) -> dict[str, Any]:
     wanted = (one for one in device.mailbox if one.position >= since and kind in (one.kind, "all"))
     return {
         "device": str(device.jid),
+        "linked": device.account.devices.get(device.number) is device,
         **_counts(device.mailbox.counts),
         "deliveries": [_delivery(one) for one in wanted],
     }

@@ -53,14 +53,20 @@ async def test_a_second_login_replaces_the_first_and_counts_as_a_fight(lab, engi
     assert (told["logins"], told["fights"]) == (2, 1)
 
 
-async def test_removed_logs_out_and_unlinks(lab, engine, phone):
+async def test_removed_logs_out_and_unlinks(lab, engine, phone, contact):
     device = await engine.pair(lab, "a", phone)
+    [sent] = await lab.write(contact, phone, "antes")
+    await engine.event("a", "Message", text="antes")
     await lab.fault(device, "removed")
     assert (await engine.event("a", "LoggedOut"))["on_connect"] is False
     assert (await lab.ask("GET", "/devices", to=phone))["items"] == []
     with pytest.raises(LabRefused) as refused:
         await lab.fault(device, "drop")
     assert refused.value.status == 404
+    again = await engine.pair(lab, "b", phone)
+    present, former = (await lab.deliveries(phone))["items"]
+    assert ([one["id"] for one in former["deliveries"]], former["linked"]) == ([sent], False)
+    assert (present["device"], present["deliveries"], present["linked"]) == (again, [], True)
 
 
 async def test_removed_while_away_is_found_out_at_login(lab, engine, phone):
