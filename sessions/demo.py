@@ -13,11 +13,14 @@ import sys
 import uuid
 from pathlib import Path
 
+from loguru import logger
+
 from sessions.engine import Lab, Launch
 from sessions.errors import AlreadyConnected, PairingEnded
 from sessions.fleet import Fleet
 from sessions.intake import Heard, Intake
 from sessions.model import Message, SessionId
+from sessions.redaction import Redactor
 from sessions.state import Status
 
 CONNECTED_S = 60.0
@@ -67,6 +70,14 @@ def _print(text: str) -> None:
     sys.stdout.flush()
 
 
+def _log_without_secrets() -> None:
+    """Warnings only, on standard error, without numbers, texts or codes."""
+    redact = Redactor()
+    logger.remove()
+    logger.configure(patcher=lambda record: record.update(message=redact(record["message"]), exception=None))
+    logger.add(sys.stderr, level="WARNING", format="{level}: {message}", diagnose=False, backtrace=False)
+
+
 def lab_from_environment() -> Lab | None:
     """Answer the local WhatsApp that the environment names, if it names one."""
     proxy, ca, key = (os.environ.get(f"WHATSAPP_LAB_{name}") for name in ("PROXY", "CA", "ROOT_KEY"))
@@ -81,6 +92,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     os.umask(0o077)
+    _log_without_secrets()
     try:
         asyncio.run(echo(arguments.data.resolve(), lab_from_environment()))
     except KeyboardInterrupt:
