@@ -132,7 +132,8 @@ class Fleet:
         return await self.engine.on_whatsapp(session, phone)
 
     async def disconnect(self, session: SessionId) -> None:
-        """Stop a session; it stays paired."""
+        """Stop a session, or its pairing; a paired one stays paired."""
+        await self._end_pairing(session)
         await self._session(session).stop()
 
     def connect(self, session: SessionId) -> None:

@@ -29,6 +29,9 @@ _KEPT_AT_START = frozenset({Reason.BANNED})
 _DURABLE = UNPAIRED | _KEPT_AT_START | {Reason.STOPPED}
 """Reasons that still hold when the service starts again. Whatever else a session was, it then connects anew."""
 
+_WHILE_RUNNING = frozenset({Reason.RECONNECTING, Reason.DEAF})
+"""What says nothing new about a session that a verdict holds: a banned one is disconnected too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lost:
@@ -153,7 +156,8 @@ class Session:
                     await self._take(news)
             except Exception:  # noqa: BLE001  # one session's fault is not the next one's; it tries again
                 logger.exception("Session {} met a fault of ours", self.id)
-                self._again(Retry.REOPEN)
+                if self._record.paired:
+                    self._again(Retry.REOPEN)
 
     async def _next(self) -> News | None:
         """Answer the next news, or None when it is time to connect."""
@@ -192,6 +196,8 @@ class Session:
             self._go(Verdict(Reason.REFUSED, retry=Retry.REFUSED))
 
     async def _take(self, news: News) -> None:
+        if not self._record.paired:
+            return  # said before it was unlinked; only a pairing leads on
         match news:
             case frames.Alive():
                 await self._alive(news.life)
@@ -213,7 +219,9 @@ class Session:
         if life.sign is Sign.IDENTITY and life.identity:
             self._save(replace(self._record, identity=life.identity))
         verdict = judge(life)
-        if verdict is None or (verdict.reason is Reason.DEAF and self.state.reason is not Reason.CONNECTED):
+        if verdict is None or (verdict.reason in _WHILE_RUNNING and not self._runs):
+            return
+        if verdict.reason is Reason.DEAF and self.state.reason is not Reason.CONNECTED:
             return
         if verdict.reason is Reason.LOGGED_OUT:
             await self._unlinked()
