@@ -93,7 +93,7 @@ class Rig:
     async def texts(self, session: SessionId, count: int, *, within_s: float = WAIT_S) -> list[str]:
         """Wait until *session* heard *count* texts of others; answers them all, in order."""
         await self.until(lambda: len(self.messages(session)) >= count, within_s=within_s)
-        return [message.text for message in self.messages(session)]
+        return [message.text or "" for message in self.messages(session)]
 
     def messages(self, session: SessionId, *, own: bool = False) -> list[Message]:
         """Answer the texts that *session* heard so far, of others or of its own phone."""

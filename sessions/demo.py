@@ -60,7 +60,7 @@ async def _pair(fleet: Fleet, session: SessionId) -> None:
 
 async def _answer(fleet: Fleet, heard: Heard) -> None:
     words = heard.words
-    if isinstance(words, Message) and not words.from_me and not words.group:
+    if isinstance(words, Message) and words.text and not words.from_me and not words.group:
         outcome = await fleet.send(heard.session, str(uuid.uuid4()), words.chat.jid, words.text)
         _print(f"answered one text: {outcome.status}")
 

@@ -50,7 +50,10 @@ class SendStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A text that came in, or that the account's own phone wrote (`from_me`). Times in unix milliseconds."""
+    """A text that came in, or that the account's own phone wrote (`from_me`). Times in unix milliseconds.
+
+    `text` is None for one that came without content or could not be decrypted: a later event of the same id may bring it.
+    """
 
     id: str
     chat: Address
@@ -59,7 +62,7 @@ class Message:
     group: bool
     at_ms: int
     push_name: str
-    text: str
+    text: str | None
     quoted_id: str | None = None
 
 

@@ -60,10 +60,20 @@ None_JID = _Nobody()
 
 
 def _message(event: Any) -> Words | None:
+    """A text; one without any content, which a retry may fill; or nothing yet for content that has no words."""
     text, quoted = _text(event.Message)
-    if text is None:
+    if text is None and event.Message.ListFields():
         return None
-    info, source = event.Info, event.Info.MessageSource
+    return _told(event.Info, None if text is None else clean(text), quoted)
+
+
+def _undecryptable(event: Any) -> Words:
+    """The engine asks the sender to encrypt anew; until then only that something was written is known."""
+    return _told(event.Info, None, None)
+
+
+def _told(info: Any, text: str | None, quoted: str | None) -> Message:
+    source = info.MessageSource
     return Message(
         id=clean(info.ID),
         chat=_chat(source),
@@ -72,7 +82,7 @@ def _message(event: Any) -> Words | None:
         group=source.IsGroup,
         at_ms=info.Timestamp,
         push_name=clean(info.Pushname),
-        text=clean(text),
+        text=text,
         quoted_id=clean(quoted) if quoted else None,
     )
 
@@ -144,6 +154,7 @@ EVENTS: dict[int, tuple[Any, Callable[[Any], Words | None]]] = {
     17: (events.Message, _message),
     18: (events.Receipt, _receipt),
     19: (events.ChatPresence, _typing),
+    44: (events.UndecryptableMessage, _undecryptable),
     27: (events.OfflineSyncCompleted, lambda event: Life(Sign.OFFLINE_DONE, code=str(event.Count))),
 }
 """Code -> protobuf class and translation. Codes as in neonize's own table; the contract test names each."""

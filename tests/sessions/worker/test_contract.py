@@ -124,6 +124,16 @@ READ: dict[int, tuple[str, set[str]]] = {
         },
     ),
     27: ("neonize.OfflineSyncCompleted", {"Count"}),
+    44: (
+        "neonize.UndecryptableMessage",
+        {
+            "Info.ID", "Info.Timestamp", "Info.Pushname",
+            *(f"Info.MessageSource.{one}" for one in (
+                "IsGroup", "IsFromMe", "Chat.User", "Chat.Server", "Chat.Device", "RecipientAlt.User", "RecipientAlt.Server",
+                "Sender.User", "Sender.Server", "Sender.Device", "SenderAlt.User", "SenderAlt.Server",
+            )),
+        },
+    ),
 }  # fmt: skip
 """Event code -> its protobuf, and every field of it that is read."""
 
@@ -168,13 +178,16 @@ class Reading:
     def HasField(self, name: str) -> bool:
         return self._message.HasField(name)
 
+    def ListFields(self) -> list[Any]:
+        return self._message.ListFields()
+
 
 def spoken() -> Iterator[tuple[int, Any]]:
     """Events of every kind, so filled that every branch of the translation is taken."""
     for code, (kind, _words) in EVENTS.items():
         event = kind()
         yield code, event
-        if code in (0, 17, 18, 19):
+        if code in (0, 17, 18, 19, 44):
             yield code, filled(kind, own=False)
             yield code, filled(kind, own=True)
     succeeded = proto.PairStatus(Status="SUCCESS", Platform="android")
@@ -184,7 +197,8 @@ def spoken() -> Iterator[tuple[int, Any]]:
 def filled(kind: Any, *, own: bool) -> Any:
     event = kind()
     fill(event)
-    source = event.Info.MessageSource if kind is proto.Message else getattr(event, "MessageSource", None)
+    told = event.Info if kind in (proto.Message, proto.UndecryptableMessage) else event
+    source = getattr(told, "MessageSource", None)
     if source is not None:
         source.IsFromMe, source.IsGroup = own, False
     if kind is proto.Message:

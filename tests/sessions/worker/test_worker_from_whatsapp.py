@@ -148,12 +148,24 @@ def unknown_contents() -> list[Any]:
     image.imageMessage.caption = "a photo"
     reaction.reactionMessage.text = "👍"
     revoke.protocolMessage.key.ID = "3EB0FF"
-    return [None, Content(), image, reaction, revoke]
+    return [image, reaction, revoke]
 
 
-@pytest.mark.parametrize("content", unknown_contents(), ids=["none", "empty", "image", "reaction", "revoke"])
+@pytest.mark.parametrize("content", unknown_contents(), ids=["image", "reaction", "revoke"])
 def test_a_content_without_words_yet_stays_raw(content: Any):
     assert translate(17, message(content)) is None
+
+
+@pytest.mark.parametrize("content", [None, Content()], ids=["none", "empty"])
+def test_a_message_without_content_holds_the_place_for_one(content: Any):
+    assert translate(17, message(content)) == changed(text=None)
+
+
+def test_a_message_that_cannot_be_decrypted_holds_the_place_for_one():
+    about = events.Message.FromString(message(Content())).Info
+    mode = events.UndecryptableMessage.DecryptFailModeT.Name(1)
+    event = events.UndecryptableMessage(Info=about, IsUnavailable=False, DecryptFailMode=mode)
+    assert translate(44, event.SerializeToString()) == changed(text=None)
 
 
 KINDS = events.Receipt.ReceiptType
@@ -245,7 +257,7 @@ def test_signs_of_life(code: int, event: Any, life: Life):
 
 def test_every_sign_is_translated_and_every_event_with_words_is_tried_here():
     assert {life.sign for _code, _event, life in LIVES} == set(Sign)
-    assert {code for code, _event, _life in LIVES} | {17, 18, 19} == set(EVENTS)
+    assert {code for code, _event, _life in LIVES} | {17, 18, 19, 44} == set(EVENTS)
 
 
 def test_what_has_words_is_asked_of_the_engine_and_codes_to_scan_are_not():
@@ -253,7 +265,7 @@ def test_what_has_words_is_asked_of_the_engine_and_codes_to_scan_are_not():
     assert not {0, 1} & SUBSCRIBED
 
 
-@pytest.mark.parametrize("code", [13, 20, 44, 46, 999, -1])
+@pytest.mark.parametrize("code", [13, 20, 46, 999, -1])
 def test_an_event_without_words_yet_stays_raw_whatever_it_holds(code: int):
     assert translate(code, b"\xff\xff garbage") is None
 
