@@ -1,0 +1,147 @@
+"""Every metric of the service, in one list. A label names a connection by its `connectionId`, never a person by a number.
+
+What is counted when it happens are counters here; what can be looked at is looked at anew at each scrape (`Figures`), so
+that a connection that was deleted leaves no figure behind.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFigures:
+    """One connection: its status and reason code."""
+
+    connection_id: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SinkFigures:
+    """One sink: rows waiting, the age of the oldest in seconds, its state, rows delivered since the start, dead letters kept."""
+
+    name: str
+    depth: int
+    oldest_s: float
+    state: str
+    delivered: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFigures:
+    """One engine worker: its sessions, processes started so far, resident memory if known."""
+
+    name: str
+    sessions: int
+    starts: int
+    rss_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a scrape looks at. `inbox_rows`: rows that workers wrote and the spool has not taken yet."""
+
+    sessions: tuple[SessionFigures, ...] = ()
+    pairings: int = 0
+    inbox_rows: int = 0
+    sinks: tuple[SinkFigures, ...] = ()
+    workers: tuple[WorkerFigures, ...] = ()
+
+
+class Metrics:
+    """The metrics of one service, in a registry of its own: tests can have many."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        counter, histogram = self._counter, self._histogram
+        self.received = counter("vigia_events_received", "Events taken from workers, by kind.", "connectionId", "kind")
+        self.sends = counter("vigia_sends", "Sends that ended: sent, failed or unknown.", "connectionId", "outcome")
+        self.send_seconds = histogram("vigia_send_seconds", "Seconds from a send's request to its outcome.")
+        self.pairings = counter("vigia_pairings", "Pairings that ended: paired, or the code of why not.", "outcome")
+        self.findings = counter("vigia_watchdog_findings", "Problems the watchdog found, once each.", "problem")
+        self.actions = counter("vigia_watchdog_actions", "What the watchdog did: done or failed.", "action", "result")
+        self.requests = counter("vigia_http_requests", "HTTP requests answered.", "method", "route", "status")
+        self.request_seconds = histogram("vigia_http_request_seconds", "Seconds to an answer.", "method", "route")
+
+    def watch(self, look: Callable[[], Figures]) -> None:
+        """Look at the service's own figures at each scrape. *look* must answer at once."""
+        self.registry.register(_Looking(look))
+
+    def forget(self, connection_id: str) -> None:
+        """Drop what was counted for a connection that was deleted."""
+        for metric in (self.received, self.sends):
+            metric.remove_by_labels({"connectionId": connection_id})
+
+    def text(self) -> bytes:
+        """Answer everything in Prometheus' text form, of type `CONTENT_TYPE`."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, says: str, *labels: str) -> Counter:
+        return Counter(name, says, labels, registry=self.registry)
+
+    def _histogram(self, name: str, says: str, *labels: str) -> Histogram:
+        return Histogram(name, says, labels, registry=self.registry, buckets=_QUICK)
+
+
+class _Looking(Collector):
+    """Turns what the service sees of itself into samples."""
+
+    def __init__(self, look: Callable[[], Figures]) -> None:
+        self._look = look
+
+    def describe(self) -> Iterable[Metric]:
+        """Answer the names alone, so that nobody is looked at before everything is there."""
+        return _samples(Figures())
+
+    def collect(self) -> Iterable[Metric]:
+        """Answer how everything is now."""
+        return _samples(self._look())
+
+
+def _samples(now: Figures) -> list[Metric]:
+    statuses = Tally((one.connection_id, one.status, one.reason) for one in now.sessions)
+    sinks, workers = now.sinks, now.workers
+    memory = {(one.name,): one.rss_bytes for one in workers if one.rss_bytes is not None}
+    return [
+        _gauge("vigia_connection_status", "1 for the status and reason a connection has.", statuses, "connectionId", "status", "reason"),
+        _gauge("vigia_connections", "Connections by status.", Tally((one.status,) for one in now.sessions), "status"),
+        _gauge("vigia_pairings_open", "Pairings under way.", {(): now.pairings}),
+        _gauge("vigia_inbox_rows", "Rows that workers wrote and the spool has not taken yet.", {(): now.inbox_rows}),
+        _gauge("vigia_sink_depth", "Rows that wait for a sink.", {(one.name,): one.depth for one in sinks}, "sink"),
+        _gauge("vigia_sink_lag_seconds", "Age of a sink's oldest row.", {(one.name,): one.oldest_s for one in sinks}, "sink"),
+        _gauge("vigia_sink_state", "1 for the state a sink is in.", {(one.name, one.state): 1 for one in sinks}, "sink", "state"),
+        _gauge("vigia_dead_letters", "Rows that a sink refused for good.", {(one.name,): one.dead for one in sinks}, "sink"),
+        _total("vigia_sink_delivered", "Rows a sink delivered.", {(one.name,): one.delivered for one in sinks}, "sink"),
+        _gauge("vigia_worker_sessions", "Sessions of an engine worker.", {(one.name,): one.sessions for one in workers}, "worker"),
+        _gauge("vigia_worker_memory_bytes", "Resident memory of an engine worker.", memory, "worker"),
+        _total("vigia_worker_starts", "Processes started for an engine worker.", {(one.name,): one.starts for one in workers}, "worker"),
+    ]  # fmt: skip
+
+
+def _gauge(name: str, says: str, values: Mapping[tuple[str, ...], float], *labels: str) -> Metric:
+    return _filled(GaugeMetricFamily(name, says, labels=labels), values)
+
+
+def _total(name: str, says: str, values: Mapping[tuple[str, ...], float], *labels: str) -> Metric:
+    return _filled(CounterMetricFamily(name, says, labels=labels), values)
+
+
+def _filled(
+    family: GaugeMetricFamily | CounterMetricFamily, values: Mapping[tuple[str, ...], float]
+) -> GaugeMetricFamily | CounterMetricFamily:
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
