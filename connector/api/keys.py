@@ -8,7 +8,7 @@ from hashlib import sha256
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from connector.api.problems import Refusal
+from connector.api.errors import Refusal
 
 HEADER = "X-API-KEY"
 

@@ -12,20 +12,14 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from loguru import logger
 
+from connector.api.errors import Refusal, of_sessions
+from sessions.errors import SessionsError
+
 REQUEST_ID = web.RequestKey("request_id", str)
 REQUEST_ID_HEADER = "X-Request-ID"
+MEDIA_TYPE = "application/problem+json"
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KEPT_HEADERS = (hdrs.ALLOW, hdrs.WWW_AUTHENTICATE, hdrs.RETRY_AFTER)
-
-
-class Refusal(Exception):
-    """A request is refused: HTTP *status*, a stable *code* for programs, a sentence for people."""
-
-    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.headers = dict(headers or {})
 
 
 @web.middleware
@@ -41,6 +35,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
             return _problem(request, _of_aiohttp(error))
         except Refusal as refusal:
             return _problem(request, refusal)
+        except (SessionsError, TimeoutError) as error:
+            return _problem(request, of_sessions(error))
         except Exception:  # noqa: BLE001 - a caller gets an answer whatever happens, and the log gets the reason
             logger.exception("A request failed: {} {}", request.method, request.path)
             return _problem(
@@ -68,15 +64,14 @@ _SENTENCES = {
 
 
 def _problem(request: web.Request, refusal: Refusal) -> web.Response:
-    body = {
+    body: Mapping[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(refusal.status).phrase,
         "status": refusal.status,
         "code": refusal.code,
         "detail": str(refusal),
         "requestId": request[REQUEST_ID],
+        **refusal.members,
     }
     text = json.dumps(body, ensure_ascii=False)
-    return web.Response(
-        status=refusal.status, text=text, headers=refusal.headers, content_type="application/problem+json"
-    )
+    return web.Response(status=refusal.status, text=text, headers=refusal.headers, content_type=MEDIA_TYPE)
