@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from loguru import logger
 
@@ -35,9 +35,10 @@ _WHILE_RUNNING = frozenset({Reason.RECONNECTING, Reason.DEAF})
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The session's worker ended; `given_up` when it is not started again."""
+    """The session's worker ended; `given_up` when it is not started again. `at`: monotonic seconds."""
 
     given_up: bool
+    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Session:
         self._trying = False  # a start is under way: what is planned then is only a look whether it came to anything
         self._failures: dict[Retry, int] = {}
         self._connected_at: float | None = None
+        self._opened_at = float("-inf")  # monotonic
 
     @property
     def id(self) -> SessionId:
@@ -141,7 +143,9 @@ class Session:
 
     def hear(self, news: News) -> None:
         """Take note of what the engine said. Heard in order, by the session's own task."""
-        if self._task and not self._task.done():
+        if self._news.full():
+            logger.error("Session {} does not keep up with its news: some is lost", self.id)
+        elif self._task and not self._task.done():
             self._news.put_nowait(news)
 
     # -- the session's own task ---------------------------------------------------------------------------------------
@@ -162,11 +166,10 @@ class Session:
     async def _next(self) -> News | None:
         """Answer the next news, or None when it is time to connect."""
         while True:
-            due = None if self._open_at is None else self._open_at - time.monotonic()
-            if due is not None and due <= 0 and self._news.empty():
-                return None
             try:
-                news = await asyncio.wait_for(self._news.get(), None if due is None else max(0.0, due))
+                # Not wait_for: news that is here already comes first, whatever the time, and a cancellation is never lost to it.
+                async with asyncio.timeout(None if self._open_at is None else self._open_at - time.monotonic()):
+                    news = await self._news.get()
             except TimeoutError:
                 return None
             if news is not _NOTHING:
@@ -194,6 +197,8 @@ class Session:
         except SessionsError as error:
             logger.error("Session {} could not be opened: {} ({})", self.id, error, error.code)
             self._go(Verdict(Reason.REFUSED, retry=Retry.REFUSED))
+        else:
+            self._opened_at = time.monotonic()
 
     async def _take(self, news: News) -> None:
         if not self._record.paired:
@@ -234,13 +239,16 @@ class Session:
         self._open_at = None
         self._trying = False
         self._connected_at = time.monotonic()
+        self._save(replace(self._record, retry_at=None))
         self._cell.move(Reason.CONNECTED)
 
     def _ended(self, news: frames.Ended) -> None:
-        """The engine's thread is over: whatever it was, the session is opened again."""
+        """The engine's thread is over: whatever it was, the session is opened again, unless it waits for something else."""
+        if not self._runs:
+            return
         if news.error == "unreachable":
             self._go(Verdict(Reason.UNREACHABLE, retry=Retry.FIRST_CONNECT))
-        elif self._runs:
+        else:
             logger.warning("Session {}: the engine ended it ({}: {})", self.id, news.error, news.detail)
             self._go(Verdict(Reason.DEAF, retry=Retry.REOPEN))
 
@@ -251,6 +259,8 @@ class Session:
             self._connected()
 
     def _lost(self, news: Lost) -> None:
+        if news.at < self._opened_at:
+            return  # it is open in the next worker by now
         if news.given_up:
             self._open_at = None
             self._cell.move(Reason.CRASH_LOOP)
@@ -291,7 +301,7 @@ class Session:
     def _detail(self, verdict: Verdict) -> str:
         if verdict.reason is Reason.BANNED and self._open_at is not None:
             until = self._tools.clock() + self._open_at - time.monotonic()
-            return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(until))
+            return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(round(until)))
         return verdict.detail
 
     def _not_before(self) -> float:
