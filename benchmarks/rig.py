@@ -96,8 +96,9 @@ class Rig:
         return [message.text or "" for message in self.messages(session)]
 
     def messages(self, session: SessionId, *, own: bool = False) -> list[Message]:
-        """Answer the texts that *session* heard so far, of others or of its own phone."""
-        return [one.words for one in self.heard[session] if isinstance(one.words, Message) and one.words.from_me is own]
+        """Answer the texts that *session* heard so far, of others or of its own phone, without those that could not be read."""
+        messages = [one.words for one in self.heard[session] if isinstance(one.words, Message)]
+        return [one for one in messages if one.from_me is own and one.text is not None]
 
     async def until(self, fact: Callable[[], bool], *, within_s: float = WAIT_S) -> float:
         """Wait for *fact*; answers the seconds it took. Raises `TimeoutError` with the states of all sessions."""
