@@ -1,0 +1,58 @@
+"""How many rows wait for each sink, known without asking the file, and who is told when there are more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from connector.spool.rows import OutRow
+
+
+class Tally:
+    """Counted by the database's thread only, after each commit; read from anywhere."""
+
+    def __init__(self) -> None:
+        self._waiting: Counter[str] = Counter()
+        self._dead: Counter[str] = Counter()
+        self._listeners: dict[str, Callable[[], None]] = {}
+
+    def load(self, waiting: dict[str, int], dead: dict[str, int]) -> None:
+        """Begin with what an earlier run left."""
+        self._waiting.update(waiting)
+        self._dead.update(dead)
+
+    def waiting(self, sink: str) -> int:
+        """Answer how many rows wait for *sink*."""
+        return self._waiting[sink]
+
+    def deepest(self) -> int:
+        """Answer how many rows wait for the sink that lags most."""
+        return max(tuple(self._waiting.values()), default=0)
+
+    def dead(self, sink: str) -> int:
+        """Answer how many dead letters *sink* has."""
+        return self._dead[sink]
+
+    def listen(self, sink: str, wake: Callable[[], None]) -> None:
+        """Have *wake* called, on the database's thread, each time rows for *sink* were stored. It may neither block nor raise."""
+        self._listeners[sink] = wake
+
+    def put(self, rows: Iterable[OutRow]) -> None:
+        """Count rows that are in the queues now, and wake their sinks."""
+        new = Counter(row.sink for row in rows)
+        self._waiting.update(new)
+        for sink in new:
+            if wake := self._listeners.get(sink):
+                wake()
+
+    def taken(self, rows: Iterable[OutRow]) -> None:
+        """Count rows that left the queues."""
+        self._waiting.subtract(row.sink for row in rows)
+
+    def buried(self, rows: Iterable[OutRow]) -> None:
+        """Count rows that are dead letters now."""
+        self._dead.update(row.sink for row in rows)
+
+    def exhumed(self, rows: Iterable[OutRow]) -> None:
+        """Count rows that are dead letters no more."""
+        self._dead.subtract(row.sink for row in rows)
