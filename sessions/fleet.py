@@ -16,7 +16,7 @@ from sessions import frames
 from sessions.engine import Ears, Engine, Launch, WorkerView
 from sessions.engine.keeper import Budget
 from sessions.engine.reach import Reach
-from sessions.errors import AlreadyConnected, Busy, NotConnected, SessionsError, UnknownSession
+from sessions.errors import AlreadyConnected, Busy, NotConnected, PairingEnded, SessionsError, UnknownSession
 from sessions.model import Outcome, SessionId
 from sessions.pairing import Code, Pairing
 from sessions.ports import Changed, SessionView
@@ -190,12 +190,16 @@ class Fleet:
         """Ask a session's pairing, and hear at once when it ends instead."""
         pairing, task = self._pairing(session)
         asking = asyncio.ensure_future(ask(pairing))
-        await asyncio.wait({asking, task}, return_when=asyncio.FIRST_COMPLETED)
-        if not asking.done():
+        try:
+            await asyncio.wait({asking, task}, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                return asking.result()
+        finally:
             asking.cancel()
-            task.result()  # why it could not begin
-            raise AlreadyConnected
-        return asking.result()
+        if task.cancelled():
+            raise PairingEnded
+        task.result()  # why it could not begin
+        raise AlreadyConnected
 
     def _pairing(self, session: SessionId) -> tuple[Pairing, asyncio.Task[None]]:
         one = self._session(session)
@@ -241,9 +245,11 @@ class Fleet:
 
     def _on_lost(self, sessions: list[SessionId], given_up: bool) -> None:
         for session in sessions:
-            self._sessions[session].hear(Lost(given_up))
+            if session in self._sessions:
+                self._sessions[session].hear(Lost(given_up))
 
     def _on_low_disk(self, sessions: list[SessionId]) -> None:
         logger.error("The disk is nearly full: {} sessions were disconnected; free some space", len(sessions))
         for session in sessions:
-            self._sessions[session].hear(LowDisk())
+            if session in self._sessions:
+                self._sessions[session].hear(LowDisk())

@@ -16,7 +16,7 @@ from loguru import logger
 
 from sessions import frames
 from sessions.engine.process import WorkerProcess
-from sessions.errors import EngineRefused, Locked, PairingEnded
+from sessions.errors import AlreadyConnected, EngineRefused, Locked, PairingEnded
 from sessions.model import Identity, Life, SessionId, Sign
 from sessions.state import Reason, State
 
@@ -56,7 +56,8 @@ class Pairing:
         self._move = move
         self._worker: WorkerProcess | None = None
         self._code: Code | None = None
-        self._typed: Code | None = None
+        self._typed: tuple[str, Code] | None = None
+        self._typing = asyncio.Lock()
         self._changed = asyncio.Condition()
         self._over: Reason | None = None
         self._asked_at = time.monotonic()
@@ -73,28 +74,38 @@ class Pairing:
         """
         try:
             self._worker = await self._throwaway(self._session, self._news.put_nowait)
+            self._worker.on_end(lambda: self._news.put_nowait(frames.Ended(session=self._session, error="engine")))
             await self._open(self._worker)
             await self._until_linked()
             return await self._hand_over(self._worker)
         finally:
-            await self._end(self._over or Reason.PAIRING_ENDED)
-            if self._worker:
-                await self._worker.kill()
+            try:
+                await self._end(self._over or Reason.PAIRING_ENDED)
+            finally:
+                if self._worker:
+                    await self._worker.kill()
 
     async def qr(self, wait_s: float) -> Code:
-        """Answer the code to scan now, waiting up to *wait_s* for one. Raises `PairingEnded` or `TimeoutError`."""
-        self._asked_at = time.monotonic()
+        """Answer the code to scan now, waiting up to *wait_s* for one.
+
+        Raises `AlreadyConnected` once a phone confirmed it, `PairingEnded` or `TimeoutError`.
+        """
+        self._asked_at = max(self._asked_at, time.monotonic())
         async with asyncio.timeout(wait_s):
             async with self._changed:
-                await self._changed.wait_for(lambda: self._over or self._fresh())
-        if self._over or self._code is None:
+                await self._changed.wait_for(lambda: self._over or self._identity or self._fresh())
+        if self._over not in (None, Reason.LINKING):
             raise PairingEnded(self._sentence)
+        if self._identity or self._code is None:
+            raise AlreadyConnected
         return self._code
 
     async def code(self, phone: str, wait_s: float) -> Code:
         """Answer the code to type on *phone* (digits only); asked again, the same. Raises as `qr`, and `EngineRefused`."""
         shown = await self.qr(wait_s)  # the engine gives a typed code only once it shows a scanned one
-        if self._typed is None or self._typed.expires_at < time.time():
+        async with self._typing:
+            if self._typed and self._typed[0] == phone and self._typed[1].expires_at > time.time():
+                return self._typed[1]
             if self._worker is None:
                 raise PairingEnded
             reply = await self._worker.channel.ask(
@@ -102,8 +113,9 @@ class Pairing:
             )
             if not reply.text:
                 raise EngineRefused
-            self._typed = Code(reply.text, time.time() + CODE_S, shown.attempt)
-        return self._typed
+            self._asked_at = time.monotonic() + CODE_S - ASKED_S  # who types it has no reason to ask meanwhile
+            self._typed = phone, Code(reply.text, time.time() + CODE_S, shown.attempt)
+            return self._typed[1]
 
     async def _open(self, worker: WorkerProcess) -> None:
         """Open the session; its worker of before may still be letting go of the file."""
@@ -128,7 +140,8 @@ class Pairing:
         while not (self._connected and self._identity):
             patience = LINK_S if self._identity else max(0.0, self._asked_at + ASKED_S - time.monotonic())
             try:
-                news = await asyncio.wait_for(self._news.get(), patience + 0.1)
+                async with asyncio.timeout(patience + 0.1):  # not wait_for, which may lose a cancellation to news
+                    news = await self._news.get()
             except TimeoutError:
                 if self._identity or time.monotonic() - self._asked_at >= ASKED_S:
                     await self._fail(Reason.PAIRING_ENDED)
@@ -176,8 +189,10 @@ class Pairing:
     async def _alive(self, life: Life) -> None:
         match life.sign:
             case Sign.IDENTITY:
-                self._identity = life.identity
                 self._begin(Reason.LINKING)
+                async with self._changed:
+                    self._identity = life.identity
+                    self._changed.notify_all()
             case Sign.CONNECTED:
                 self._connected = True
             case Sign.OUTDATED:
@@ -192,9 +207,11 @@ class Pairing:
         since = time.monotonic()
         while time.monotonic() - since < LONGEST_NOISE_S:
             try:
-                await self._take(await asyncio.wait_for(self._news.get(), QUIET_S))
+                async with asyncio.timeout(QUIET_S):
+                    news = await self._news.get()
             except TimeoutError:
                 break
+            await self._take(news)
         if self._identity is None:
             raise PairingEnded
         await self._end(Reason.LINKING)
