@@ -1,0 +1,53 @@
+"""What a database may answer instead of a result, sorted by what is done next.
+
+Texts are for logs and people: they name the condition, never a value of a row.
+"""
+
+from __future__ import annotations
+
+_LATER = ("08", "25", "40", "53", "55", "57", "58", "XX")  # away, full, busy, or in a fault of its own
+_NEVER = ("20", "21", "22", "23", "2F", "38", "39", "54", "P0")  # what was said cannot be kept
+
+
+class StoreError(Exception):
+    """Any of the three answers below."""
+
+
+class Offline(StoreError):
+    """The database is away, busy or full: the same again later is right. Whether the call took effect is not known."""
+
+
+class Misconfigured(StoreError):
+    """A person has to mend something first: the address, a password, a grant, the schema. The text says what."""
+
+
+class Rejected(StoreError):
+    """What was said can never be kept. `code` is the SQLSTATE, "" where our side refused it."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def of_sqlstate(code: str, name: str) -> StoreError:
+    """Answer the error for a SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html); *name* is its condition.
+
+    What nobody thought of is `Misconfigured`: it stops the queue loudly, and loses nothing.
+    """
+    if code.startswith(_LATER):
+        return Offline(f"the database answered {name} ({code})")
+    if code.startswith(_NEVER):
+        return Rejected(f"the database refused it: {name} ({code})", code)
+    return Misconfigured(_REMEDIES.get(code) or _REMEDIES.get(code[:2]) or f"the database answered {name} ({code})")
+
+
+_OLD_SCHEMA = "the database's tables are not this Vigia's: run `vigia migrate`"
+_REMEDIES = {
+    "28": "the database refuses this user or password: correct DATABASE_URL",
+    "3D": "there is no database of that name: create it, or correct DATABASE_URL",
+    "42501": "the database user lacks a right: connect as the user that ran `vigia migrate`",
+    "42P01": _OLD_SCHEMA,
+    "42703": _OLD_SCHEMA,
+    "42883": _OLD_SCHEMA,
+    "3F": _OLD_SCHEMA,
+}
