@@ -98,6 +98,11 @@ class Sends:
         found = await self._database.read(lambda db: tables.select_sends(db, "message_id = ?", message_id))
         return found[0] if found else None
 
+    async def of_key(self, scope: str, key: str) -> Send | None:
+        """Answer the send that was asked for under *key* in *scope*."""
+        found = await self._database.read(lambda db: tables.select_sends(db, "scope = ? AND key = ?", scope, key))
+        return found[0] if found else None
+
     async def open_sends(self, *, before_us: int, limit: int = PAGE) -> list[Send]:
         """Answer up to *limit* sends without an outcome that began before *before_us*, the oldest first.
 

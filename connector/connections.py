@@ -1,0 +1,293 @@
+"""The connections of every tenant: the caller's own name for a session, whose it is, and what is told of it when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import msgspec
+from loguru import logger
+
+from connector import facts
+from connector.facts import ConnectionRef, Stamp
+from connector.refusals import ConnectionConflict, UnknownConnection
+from connector.spool import Connection, OutRow
+from connector.views import ConnectionIn, ConnectionView, Page, Status
+from sessions.errors import UnknownSession
+from sessions.model import Identity, SessionId
+from sessions.pairing import Code
+from sessions.ports import SessionView
+from sessions.state import Reason, State
+from sessions.state import Status as SessionStatus
+
+RECORD, WEBHOOK = "record", "webhook"
+MAX_CHANGES = 10_000
+REMOVED = "removed:"
+"""Before the id of a connection that was deleted: what its session still left in the inboxes goes where it belongs."""
+
+
+class Sessions(Protocol):
+    """What connections need of the fleet."""
+
+    def create(self) -> SessionId: ...
+    def view(self, session: SessionId) -> SessionView: ...
+    def connect(self, session: SessionId) -> None: ...
+    async def qr(self, session: SessionId, wait_s: float) -> Code: ...
+    async def pair_code(self, session: SessionId, phone: str) -> Code: ...
+    async def logout(self, session: SessionId) -> bool: ...
+    async def remove(self, session: SessionId) -> bool: ...
+
+
+class Local(Protocol):
+    """Where connections are kept while the database is away."""
+
+    async def put(self, connection: Connection) -> None: ...
+    async def list(self) -> Sequence[Connection]: ...
+    async def delete(self, connection_id: str) -> bool: ...
+
+
+class Spool(Protocol):
+    """Where sinks are told from."""
+
+    def next_version(self) -> int: ...
+    async def put(self, rows: list[OutRow]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is kept of a connection beside its names. Times in unix milliseconds."""
+
+    connected_at_ms: int | None = None
+    disconnected_at_ms: int | None = None
+    name: str | None = None  # the id it had, once it is removed
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A session went from one state to another."""
+
+    session: SessionId
+    before: State
+    now: State
+    at_ms: int
+
+
+class Connections:
+    """All of them. `load` before use, `run` meanwhile; `changed` is the fleet's to call."""
+
+    def __init__(self, local: Local, spool: Spool, sinks: frozenset[str], clock: Callable[[], float]) -> None:
+        self._local = local
+        self._spool = spool
+        self._sinks = sinks
+        self._clock = clock
+        self._fleet: Sessions
+        self._kept: dict[str, Connection] = {}
+        self._refs: dict[SessionId, ConnectionRef] = {}
+        self._changes: asyncio.Queue[Change] = asyncio.Queue(MAX_CHANGES)
+        self._making = asyncio.Lock()
+
+    @property
+    def refs(self) -> Mapping[SessionId, ConnectionRef]:
+        """Every connection by its session, those lately removed too."""
+        return self._refs
+
+    def ref(self, connection_id: str) -> ConnectionRef:
+        """Answer the connection of this id. Raises `UnknownConnection`."""
+        return self._refs[SessionId(self._known(connection_id).session)]
+
+    async def load(self, fleet: Sessions) -> None:
+        """Read what is kept here."""
+        self._fleet = fleet
+        for connection in await self._local.list():
+            self._remember(connection)
+
+    def changed(self, session: SessionId, before: State, now: State) -> None:
+        """Take note of a session's change; what it means is told by `run`."""
+        self._changes.put_nowait(Change(session, before, now, int(self._clock() * 1000)))
+
+    async def run(self) -> None:
+        """Tell the sinks of every change, in order, until cancelled."""
+        while True:
+            change = await self._changes.get()
+            try:
+                await self._tell(change)
+            except Exception:  # noqa: BLE001  # the next change is told all the same
+                logger.exception("A change of session {} could not be told", change.session)
+            finally:
+                self._changes.task_done()
+
+    async def settled(self) -> None:
+        """Wait until every change was told."""
+        await self._changes.join()
+
+    async def create(self, wanted: ConnectionIn) -> tuple[ConnectionView, bool]:
+        """Make a connection, or answer the same one again (False). Raises `ConnectionConflict`."""
+        async with self._making:
+            if wanted.id in self._kept:
+                kept = self._kept[wanted.id]
+                if (kept.name, kept.owner_id, kept.company_id) != (wanted.name, wanted.owner_id, wanted.company_id):
+                    raise ConnectionConflict
+                return self._view(kept), False
+            made = Connection(
+                id=wanted.id,
+                session=self._fleet.create(),
+                name=wanted.name,
+                owner_id=wanted.owner_id,
+                company_id=wanted.company_id,
+                created_us=int(self._clock() * 1_000_000),
+                body=msgspec.json.encode(Known()),
+            )
+            await self._keep(made)
+        session = SessionId(made.session)
+        state = self._fleet.view(session).state
+        self.changed(session, state, state)
+        return self._view(made), True
+
+    async def list(
+        self, owner_id: str | None, company_id: str | None, status: Status | None, limit: int, offset: int
+    ) -> Page[ConnectionView]:
+        """Answer one page, oldest first."""
+        chosen = [
+            view
+            for view in map(self._view, sorted(self._kept.values(), key=lambda one: (one.created_us, one.id)))
+            if (owner_id is None or view.owner_id == owner_id)
+            and (company_id is None or view.company_id == company_id)
+            and (status is None or view.status == status)
+        ]
+        return Page(chosen[offset : offset + limit], len(chosen))
+
+    async def get(self, connection_id: str) -> ConnectionView:
+        """Answer one connection. Raises `UnknownConnection`."""
+        return self._view(self._known(connection_id))
+
+    async def delete(self, connection_id: str) -> bool:
+        """Log out at WhatsApp and remove its files; answers whether the phone still lists it as a linked device."""
+        kept = self._known(connection_id)
+        session = SessionId(kept.session)
+        confirmed = await self._fleet.remove(session)
+        await self.settled()
+        known = replace(_known_of(kept), name=kept.id)
+        del self._kept[kept.id]
+        await self._local.delete(kept.id)
+        await self._keep(replace(kept, id=f"{REMOVED}{kept.session}", body=msgspec.json.encode(known)))
+        return not confirmed
+
+    async def restart(self, connection_id: str) -> ConnectionView:
+        """Connect again. Raises `NotConnected` when no phone is linked."""
+        kept = self._known(connection_id)
+        self._fleet.connect(SessionId(kept.session))
+        return self._view(kept)
+
+    async def logout(self, connection_id: str) -> bool:
+        """Unlink the phone and keep the connection; answers as `delete`."""
+        return not await self._fleet.logout(SessionId(self._known(connection_id).session))
+
+    async def qr(self, connection_id: str, wait_s: float) -> Code:
+        """Answer a code to scan, beginning a pairing if none is under way. Raises as `Fleet.qr`."""
+        return await self._fleet.qr(SessionId(self._known(connection_id).session), wait_s)
+
+    async def pairing_code(self, connection_id: str, phone: str) -> Code:
+        """Answer a code to type on *phone* (digits only). Raises as `Fleet.pair_code`."""
+        return await self._fleet.pair_code(SessionId(self._known(connection_id).session), phone)
+
+    def _known(self, connection_id: str) -> Connection:
+        if connection_id not in self._kept:
+            raise UnknownConnection
+        return self._kept[connection_id]
+
+    async def _keep(self, connection: Connection) -> None:
+        await self._local.put(connection)
+        self._remember(connection)
+
+    def _remember(self, connection: Connection) -> None:
+        name = _known_of(connection).name or connection.id
+        whose = (connection.name, connection.owner_id, connection.company_id)
+        self._refs[SessionId(connection.session)] = ConnectionRef(name, connection.session, *whose)
+        if not connection.id.startswith(REMOVED):
+            self._kept[connection.id] = connection
+
+    async def _tell(self, change: Change) -> None:
+        ref = self._refs.get(change.session)
+        if ref is None:
+            return
+        if (kept := self._kept.get(ref.id)) and (known := _after(change, _known_of(kept))) != _known_of(kept):
+            await self._keep(replace(kept, body=msgspec.json.encode(known)))
+        version = self._spool.next_version()
+        stamp = Stamp(f"connection:{ref.id}:{version}", version)
+        identity = self._identity(change.session)
+        told = {
+            "status": change.now.reason.status.value,
+            "reason": change.now.reason.code,
+            "phone": identity.phone if identity else None,
+            "jid": identity.jid if identity else None,
+            "lid": identity.lid if identity else None,
+            "at_ms": change.at_ms,
+        }
+        rows = {RECORD: facts.state(stamp, ref, told), WEBHOOK: _event(stamp, ref, change, told)}
+        await self._spool.put(
+            [
+                OutRow(sink=sink, chain=ref.session, op=stamp.op, body=facts.encode(fact))
+                for sink, fact in rows.items()
+                if fact is not None and sink in self._sinks
+            ]
+        )
+
+    def _identity(self, session: SessionId) -> Identity | None:
+        try:
+            return self._fleet.view(session).identity
+        except UnknownSession:
+            return None  # it was removed meanwhile
+
+    def _view(self, kept: Connection) -> ConnectionView:
+        session = self._fleet.view(SessionId(kept.session))
+        known = _known_of(kept)
+        identity = session.identity
+        silent = session.silent_s
+        return ConnectionView(
+            connection_id=kept.id,
+            name=kept.name,
+            owner_id=kept.owner_id,
+            company_id=kept.company_id,
+            status=session.state.reason.status.value,
+            reason=session.state.reason.code,
+            message=session.state.sentence("pt"),
+            phone=identity.phone if identity else None,
+            jid=identity.jid if identity else None,
+            lid=identity.lid if identity else None,
+            connected_at=_moment(known.connected_at_ms),
+            disconnected_at=_moment(known.disconnected_at_ms),
+            last_event_at=None
+            if silent is None
+            else datetime.fromtimestamp(self._clock(), UTC) - timedelta(seconds=silent),
+            created_at=datetime.fromtimestamp(kept.created_us / 1e6, UTC),
+            lab=session.lab,
+        )
+
+
+def _known_of(connection: Connection) -> Known:
+    return msgspec.json.decode(connection.body, type=Known) if connection.body else Known()
+
+
+def _after(change: Change, known: Known) -> Known:
+    if change.now.reason is Reason.CONNECTED:
+        return replace(known, connected_at_ms=change.at_ms)
+    if change.before.reason is Reason.CONNECTED:
+        return replace(known, disconnected_at_ms=change.at_ms)
+    return known
+
+
+def _event(stamp: Stamp, ref: ConnectionRef, change: Change, told: facts.Fact) -> facts.Fact | None:
+    """`connected` when it is, `disconnected` when it was; the steps between are nobody's news."""
+    now, before = change.now.reason.status, change.before.reason.status
+    if (now is SessionStatus.CONNECTED) == (before is SessionStatus.CONNECTED):
+        return None
+    kind = "connected" if now is SessionStatus.CONNECTED else "disconnected"
+    data = {"reason": told["reason"], "message": change.now.sentence("pt"), "phone": told["phone"], "jid": told["jid"]}
+    return facts.event(stamp, kind, ref, change.at_ms, data)
+
+
+def _moment(at_ms: int | None) -> datetime | None:
+    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)

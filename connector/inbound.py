@@ -1,0 +1,67 @@
+"""What happens to an event that a worker wrote down, in order. Reads no database: it says what happened, the sinks decide what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from connector import facts
+from connector.facts import ConnectionRef, Fact, Stamp
+from connector.spool import Ended, OutRow
+from sessions.inbox import StoredRow
+from sessions.model import RAW, Life, Message, Outcome, Receipt, SessionId, Typing, Words, decode
+
+RECORD, WEBHOOK = "record", "webhook"
+
+
+class Inbound:
+    """Turns one inbox row into the rows of every sink there is, in the order things happened. The mover calls it."""
+
+    def __init__(self, connections: Mapping[SessionId, ConnectionRef], sinks: frozenset[str]) -> None:
+        self._connections = connections
+        self._sinks = sinks
+
+    def __call__(self, file: str, row: StoredRow, next_version: Callable[[], int]) -> list[OutRow | Ended]:
+        """Answer what *row* comes to; nothing for a session that is no connection, or for an event without words."""
+        connection = self._connections.get(SessionId(row.session))
+        if connection is None or row.kind == RAW or row.body is None:
+            return []
+        words = decode(row.kind, row.body)
+        stamp = Stamp(f"{file}:{row.seq}", next_version())
+        told = {
+            RECORD: _record(stamp, connection, words),
+            WEBHOOK: _webhook(stamp, connection, words, row.at_us // 1000),
+        }
+        rows: list[OutRow | Ended] = [
+            OutRow(sink=sink, chain=connection.session, op=stamp.op, body=facts.encode(fact))
+            for sink, fact in told.items()
+            if fact is not None and sink in self._sinks
+        ]
+        if isinstance(words, Outcome):
+            rows.append(Ended(words.ref, words.status, row.at_us, words.message_id, words.error))
+        return rows
+
+
+def _record(stamp: Stamp, connection: ConnectionRef, words: Words) -> Fact | None:
+    match words:
+        case Message() if facts.personal(words.chat):
+            return facts.message(stamp, connection, words)
+        case Receipt() if facts.personal(words.chat) and facts.changes_somebodys_screen(words):
+            return facts.receipt(stamp, connection, words)
+        case Outcome():
+            return facts.outcome(stamp, connection, words)
+        case Message() | Receipt() | Typing() | Life():
+            return None  # groups have no atendimento yet; typing and life make no row of their own
+
+
+def _webhook(stamp: Stamp, connection: ConnectionRef, words: Words, at_ms: int) -> Fact | None:
+    match words:
+        case Message():
+            kind = "messageSent" if words.from_me else "messageReceived"
+            return facts.event(stamp, kind, connection, words.at_ms, facts.received(connection, words))
+        case Receipt() if facts.changes_somebodys_screen(words):
+            return facts.event(stamp, "messageStatus", connection, words.at_ms, facts.delivered(words))
+        case Outcome():
+            kind = "messageSent" if facts.is_sent(words) else "messageStatus"
+            return facts.event(stamp, kind, connection, at_ms, facts.ended(words))
+        case Receipt() | Typing() | Life():
+            return None  # connected and disconnected are told by the connection itself, which knows what they mean

@@ -1,0 +1,97 @@
+"""Connections: the caller's names, kept here, told to every sink."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from connector.connections import Connections
+from connector.refusals import ConnectionConflict, UnknownConnection
+from connector.views import ConnectionIn
+from sessions.model import SessionId
+from sessions.state import Reason, State
+
+SHOP = ConnectionIn("loja", "Loja", "dono", "empresa")
+
+
+async def _tell(house, *reasons: Reason) -> SessionId:
+    session = SessionId(house.connections.ref("loja").session)
+    for before, now in pairwise(reasons):
+        house.fleet.become(session, now)
+        house.connections.changed(session, State(before), State(now))
+    return session
+
+
+@pytest.fixture
+async def telling(house):
+    import asyncio
+
+    task = asyncio.create_task(house.connections.run())
+    yield house
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_same_again_is_answered_and_another_is_refused(house):
+    made, new = await house.connections.create(SHOP)
+    assert new
+    assert (made.connection_id, made.status, made.reason) == ("loja", "disconnected", "never_paired")
+    assert (await house.connections.create(SHOP)) == (made, False)
+    with pytest.raises(ConnectionConflict):
+        await house.connections.create(ConnectionIn("loja", "Outra", "dono", "empresa"))
+    assert len(house.fleet.views) == 1
+
+
+async def test_lists_are_of_one_owner_company_or_status(house):
+    for number in range(5):
+        await house.connections.create(ConnectionIn(f"c{number}", "x", f"dono{number % 2}", None))
+    assert (await house.connections.list("dono0", None, None, 2, 0)).total == 3
+    assert [one.connection_id for one in (await house.connections.list("dono0", None, None, 2, 2)).items] == ["c4"]
+    assert (await house.connections.list(None, None, "connected", 10, 0)).total == 0
+    with pytest.raises(UnknownConnection):
+        await house.connections.get("nada")
+
+
+async def test_changes_are_told_in_order_and_times_kept(telling):
+    house = telling
+    await house.connections.create(SHOP)
+    await _tell(house, Reason.STARTING, Reason.CONNECTED, Reason.RECONNECTING, Reason.CONNECTED, Reason.LOGGED_OUT)
+    await house.connections.settled()
+    facts = await house.told("record")
+    assert [one["reason"] for one in facts] == ["never_paired", "connected", "reconnecting", "connected", "logged_out"]
+    assert [one["version"] for one in facts] == sorted({one["version"] for one in facts})
+    assert [one["type"] for one in await house.told("webhook")] == [
+        "connected",
+        "disconnected",
+        "connected",
+        "disconnected",
+    ]
+    view = await house.connections.get("loja")
+    assert view.connected_at
+    assert view.disconnected_at
+
+
+async def test_a_new_start_knows_them(telling):
+    house = telling
+    await house.connections.create(SHOP)
+    again = Connections(house.spool.connections, house.spool.outbox, frozenset(), lambda: 0.0)
+    await again.load(house.fleet)
+    assert again.ref("loja") == house.connections.ref("loja")
+
+
+async def test_a_removed_one_is_gone_but_what_it_left_still_has_a_name(telling):
+    house = telling
+    await house.connections.create(SHOP)
+    session = SessionId(house.connections.ref("loja").session)
+    assert await house.connections.delete("loja"), "the phone still lists the device"
+    with pytest.raises(UnknownConnection):
+        await house.connections.get("loja")
+    assert (await house.connections.list(None, None, None, 10, 0)).total == 0
+    assert house.connections.refs[session].id == "loja"
+    made, new = await house.connections.create(SHOP)
+    assert new
+    assert house.connections.ref("loja").session != session
+    again = Connections(house.spool.connections, house.spool.outbox, frozenset(), lambda: 0.0)
+    await again.load(house.fleet)
+    assert again.refs[session].id == made.connection_id
