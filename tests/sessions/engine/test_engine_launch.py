@@ -43,7 +43,11 @@ def test_nothing_of_the_hubs_secrets_reaches_a_worker(tmp_path: Path, lab: Lab, 
 
 @pytest.mark.parametrize("own", [{}, {"NEONIZE_BOT_TAG": "on"}])
 def test_no_message_says_that_a_bot_wrote_it(tmp_path: Path, own: dict[str, str]):
-    assert Launch(tmp_path).environment(own) == {"NEONIZE_BOT_TAG": "off"}
+    assert Launch(tmp_path).environment(own)["NEONIZE_BOT_TAG"] == "off"
+
+
+def test_a_worker_takes_as_little_memory_on_a_large_machine(tmp_path: Path):
+    assert Launch(tmp_path).environment({"MALLOC_ARENA_MAX": "512"})["MALLOC_ARENA_MAX"] == "2"
 
 
 def test_a_worker_sees_the_system_as_the_hub_does(tmp_path: Path):
