@@ -23,6 +23,7 @@ class Cell:
     idle_cpu_percent: float
     messages: int
     traffic_s: float
+    traffic_cpu_s: float
     traffic_mb: list[float]
     stop_s: float
 
@@ -41,6 +42,7 @@ class Cell:
             f"{sum(self.traffic_mb) / self.sessions:.2f}",
             f"{self.traffic_mb[0]:.0f}" if self.per_worker else "-",
             f"{self.messages / self.traffic_s:.0f}",
+            f"{1000 * self.traffic_cpu_s / self.messages:.2f}",
             f"{self.idle_cpu_percent:.1f}",
             f"{self.stop_s:.1f}" if self.per_worker else "-",
             f"{self.load:.1f}",
@@ -82,7 +84,7 @@ class Report:
 HEAD = [
     *("sessions", "what", "processes", "start s", "its CPU s"),
     *("login MB", "each", "after traffic MB", "each", "hub MB"),
-    *("messages/s", "idle CPU %", "stop s", "load"),
+    *("messages/s", "CPU ms a message", "idle CPU %", "stop s", "load"),
 ]
 
 

@@ -75,7 +75,9 @@ async def _measure(plan: Plan, accounts: Accounts, per_worker: int | None, say: 
         await asyncio.sleep(plan.quiet_s)
         login_mb = tree.pss_mb()
         idle = await tree.cpu_percent(plan.idle_s)
+        before_cpu_s = tree.cpu_s()
         traffic_s = await _traffic(plan, accounts, running)
+        traffic_cpu_s = tree.cpu_s() - before_cpu_s
         say(f"{2 * plan.texts * count} messages in {traffic_s:.1f} s")
         await asyncio.sleep(plan.quiet_s)
         traffic_mb = tree.pss_mb()
@@ -90,6 +92,7 @@ async def _measure(plan: Plan, accounts: Accounts, per_worker: int | None, say: 
         idle_cpu_percent=idle,
         messages=2 * plan.texts * count,
         traffic_s=traffic_s,
+        traffic_cpu_s=traffic_cpu_s,
         traffic_mb=traffic_mb,
         stop_s=time.monotonic() - ending,
     )

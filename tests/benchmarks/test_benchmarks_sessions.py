@@ -116,12 +116,13 @@ def test_figures_stand_under_each_other() -> None:
         idle_cpu_percent=3.0,
         messages=8000,
         traffic_s=10.0,
+        traffic_cpu_s=12.0,
         traffic_mb=[80.0, *[60.0] * 8],
         stop_s=2.0,
     )
     head, rule, row = Report(cells=[cell]).table().splitlines()[-3:]
     assert len(head) == len(rule) == len(row)
-    for figure in ("1.50", "2.80", "7.5", "800"):
+    for figure in ("1.50", "2.80", "1.50", "7.5", "800"):
         assert figure in row.split()
 
 
