@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,7 +37,7 @@ class ToldFleet:
     error: str | None = None
 
     def create(self) -> SessionId:
-        session = SessionId(f"00000000-0000-4000-8000-{len(self.views):012d}")
+        session = SessionId(str(uuid.uuid4()))
         self.views[session] = SessionView(session, State(Reason.NEVER_PAIRED), None, None, None, lab=True)
         return session
 
