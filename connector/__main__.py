@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import TextIO
 
-from connector import app
+from connector import app, migration
 from connector.failures import ExitCode, StartFailure
 
 _DESCRIPTION = "Vigia keeps many WhatsApp sessions connected, and lets your programs use them over HTTP."
@@ -30,6 +30,10 @@ docs/configuration.md names them all. The most used:
   DATA_DIR  folder of everything kept   (./data)
   API_KEY   what callers must send      (made once, kept in DATA_DIR/api-key)
 """
+_MIGRATE = """\
+Creates or changes the tables and functions of the database in DATABASE_URL or SUPABASE_DB_URL: what is missing, in one
+transaction, noted where the Supabase CLI notes it too. The service does this itself for its own, embedded database.
+"""
 _EXIT_CODES = """\
 exit status:
   0    stopped as asked, everything drained
@@ -38,6 +42,7 @@ exit status:
   3    the data folder cannot be written, is full, or another Vigia uses it
   4    HOST and PORT cannot be listened on
   5    stopped as asked, but not everything drained within 8 seconds
+  6    `vigia migrate` could not reach or use the database
   130  ended at once, by a second Ctrl-C
 """
 
@@ -45,8 +50,10 @@ exit status:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and answer its exit status."""
     os.umask(0o077)  # before the first file: sessions are as good as passwords
-    _parser().parse_args(arguments)
+    asked = _parser().parse_args(arguments)
     try:
+        if asked.command == "migrate":
+            return migration.run(as_text=asked.print, say=_say)
         return app.run(app.build_fleet, _say)
     except StartFailure as failure:
         for line in str(failure).splitlines():
@@ -61,11 +68,16 @@ def _parser() -> ArgumentParser:
         "vigia", description=_DESCRIPTION, epilog=_EXIT_CODES, formatter_class=RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"vigia {version('vigia')}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
     serve = "start the service and run until it is asked to stop"
     commands.add_parser(
         "serve", help=serve, description=_SERVE, epilog=_EXIT_CODES, formatter_class=RawDescriptionHelpFormatter
     )
+    brings = "bring the database in DATABASE_URL or SUPABASE_DB_URL to this Vigia's tables"
+    migrate = commands.add_parser(
+        "migrate", help=brings, description=_MIGRATE, epilog=_EXIT_CODES, formatter_class=RawDescriptionHelpFormatter
+    )
+    migrate.add_argument("--print", action="store_true", help="print one SQL text instead, for Supabase's SQL editor")
     return parser
 
 

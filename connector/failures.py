@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What `vigia serve` ends with."""
+    """What `vigia` ends with."""
 
     STOPPED = 0  # asked to stop, and everything was drained
     BUG = 1  # a fault of the service: error.log says more
@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     DATA_DIR = 3  # the data folder cannot be used, is full, or is in use
     ADDRESS = 4  # HOST and PORT cannot be listened on
     DRAIN_TIMED_OUT = 5  # asked to stop, but not everything was drained in time
+    DATABASE = 6  # `vigia migrate`: the database cannot be reached, or not be used
     INTERRUPTED = 130  # asked to stop a second time: ended at once
 
 

@@ -56,6 +56,14 @@ def _proxy(value: str) -> str:
     return value.rstrip("/")
 
 
+def _database(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in ("postgres", "postgresql") or not (parts.hostname or "host=" in parts.query):
+        raise ValueError("not the address of a PostgreSQL database")
+    _ = parts.port  # raises ValueError where it is none
+    return value
+
+
 def _header_value(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
         raise ValueError("not a word of visible ASCII characters")
@@ -139,6 +147,20 @@ class Settings(BaseSettings):
         ge=1,
         le=100,
     )
+    database_url: Annotated[SecretStr, AfterValidator(_database)] | None = _setting(
+        None,
+        "The PostgreSQL database that keeps connections and messages. When unset, the service runs one of its own in DATA_DIR/postgres.",
+        pt="Banco PostgreSQL que guarda conexões e mensagens. Sem ele, o serviço usa um banco próprio em DATA_DIR/postgres.",
+        must="an address postgresql://user:password@host:port/database",
+        example="postgresql://user:password@db.example.com:5432/postgres",
+    )
+    supabase_db_url: Annotated[SecretStr, AfterValidator(_database)] | None = _setting(
+        None,
+        "The same for a Supabase project: its connection string, direct or of the pooler. DATABASE_URL wins over it.",
+        pt="O mesmo para um projeto Supabase: a string de conexão, direta ou do pooler. DATABASE_URL vale mais.",
+        must="the connection string that Supabase shows, with the password in it",
+        example="postgresql://postgres.project:password@aws-0-sa-east-1.pooler.supabase.com:6543/postgres",
+    )
     whatsapp_lab_proxy: Annotated[str, AfterValidator(_proxy)] | None = _setting(
         None,
         "Lab mode, never for real accounts: the proxy of the local WhatsApp, as `python -m lab` prints it.",
@@ -160,6 +182,12 @@ class Settings(BaseSettings):
         must="64 hexadecimal digits, as `python -m lab` prints them",
         example="0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     )
+
+    @property
+    def database(self) -> str | None:
+        """Answer the address of the database, or None where the service runs its own. It holds a password."""
+        given = self.database_url or self.supabase_db_url
+        return given.get_secret_value() if given else None
 
     @property
     def lab(self) -> LabSettings | None:
