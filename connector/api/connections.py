@@ -1,0 +1,193 @@
+"""Connections: a tenant's WhatsApp account, its codes to link a phone, its end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from connector import phones
+from connector.api.codes import data_url, png
+from connector.api.errors import Refusal, field_error
+from connector.api.fields import Body, Id, Listed, Name, Paging, Query, Shown
+from connector.api.ports import ConnectionsPort
+from connector.api.route import Reply, route
+from connector.views import ConnectionIn, ConnectionView, Status
+from sessions.errors import NotAnAddress
+
+BASE = "/api/whatsapp-integration/connections"
+_ONE = BASE + "/{connectionId}"
+_TAG = "connections"
+_NONE = "There is no connection with this connectionId."
+_PAIRING = {
+    404: _NONE,
+    409: "A phone is linked already.",
+    410: "The pairing ended before a phone confirmed it: ask again for a new code.",
+    429: "As many pairings as are allowed at once are under way.",
+    502: "WhatsApp or the engine refused it.",
+    503: "The engine is not ready: ask again.",
+    504: "No code came in time: ask again.",
+    507: "The disk is nearly full.",
+}
+_LISTED_STILL = "WhatsApp could not be told: remove the device on the phone, under Linked devices."
+_NOT_LISTED = "The phone does not list this device any more."
+
+
+class NewConnection(Body):
+    """A connection to make. The same again answers the same one."""
+
+    connection_id: Id
+    name: Name
+    owner_id: Name
+    company_id: Name | None = None
+
+
+class Connection(Shown):
+    """A connection as it is now. `reason` is the exact word for its status, `message` its sentence."""
+
+    connection_id: str
+    name: str
+    owner_id: str
+    company_id: str | None
+    status: Status
+    reason: str
+    message: str
+    phone: str | None
+    jid: str | None
+    lid: str | None
+    connected_at: datetime | None
+    disconnected_at: datetime | None
+    last_event_at: datetime | None
+    created_at: datetime
+    lab: bool
+
+
+class Unlinked(Shown):
+    """What became of the phone's link. `linkedOnPhone`: the phone lists the device still, and `message` says what to do."""
+
+    connection_id: str
+    linked_on_phone: bool
+    message: str
+
+
+class QrCode(Shown):
+    """A code to scan: its text, its image as a data URL, until when, the how-manieth of this pairing."""
+
+    code: str
+    image: str
+    expires_at: datetime
+    attempt: int
+
+
+class TypedCode(Shown):
+    """A code to type on the phone, and until when."""
+
+    code: str
+    expires_at: datetime
+
+
+class Phone(Body):
+    """The number of the phone that is to be linked."""
+
+    phone: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Filter(Paging):
+    """Whose connections are wanted, and in which status."""
+
+    owner_id: Name | None = None
+    company_id: Name | None = None
+    status: Status | None = None
+
+
+class HowShown(Query):
+    """How long to wait for a code, in seconds, and how it is wanted."""
+
+    wait: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 20.0
+    format: Literal["json", "png"] = "json"
+
+
+class Connections:
+    """The resource."""
+
+    def __init__(self, connections: ConnectionsPort) -> None:
+        self._connections = connections
+
+    @route("POST", BASE, tag=_TAG, status=201, also={200: "It was there already."}, refuses={409: "It is another's."})
+    async def create(self, body: NewConnection) -> Reply[Connection]:
+        """Make a connection.
+
+        The same body again answers the same connection with 200; another body for the same connectionId is refused.
+        """
+        wanted = ConnectionIn(body.connection_id, body.name, body.owner_id, body.company_id)
+        view, created = await self._connections.create(wanted)
+        return Reply(_shown(view), status=201 if created else 200)
+
+    @route("GET", BASE, tag=_TAG)
+    async def list(self, query: Filter) -> Listed[Connection]:
+        """List connections, oldest first."""
+        page = await self._connections.list(query.owner_id, query.company_id, query.status, query.limit, query.offset)
+        return Listed[Connection](items=[_shown(view) for view in page.items], total=page.total)
+
+    @route("GET", _ONE, tag=_TAG, refuses={404: _NONE})
+    async def get(self, connection_id: Id) -> Connection:
+        """Answer one connection."""
+        return _shown(await self._connections.get(connection_id))
+
+    @route("DELETE", _ONE, tag=_TAG, refuses={404: _NONE})
+    async def delete(self, connection_id: Id) -> Unlinked:
+        """Log out at WhatsApp and remove the connection's session.
+
+        Atendimentos and mensagens are kept. When WhatsApp could not be told, linkedOnPhone is true.
+        """
+        return _unlinked(connection_id, linked=await self._connections.delete(connection_id))
+
+    @route("POST", _ONE + "/restart", tag=_TAG, refuses={404: _NONE, 409: "No phone is linked.", 507: _PAIRING[507]})
+    async def restart(self, connection_id: Id) -> Connection:
+        """Connect again, also after a stop or while it waits for its next try."""
+        return _shown(await self._connections.restart(connection_id))
+
+    @route("POST", _ONE + "/logout", tag=_TAG, refuses={404: _NONE, 409: "No phone is linked."})
+    async def logout(self, connection_id: Id) -> Unlinked:
+        """Unlink the phone and keep the connection."""
+        return _unlinked(connection_id, linked=await self._connections.logout(connection_id))
+
+    @route("GET", _ONE + "/qr", tag=_TAG, refuses=_PAIRING, media=("image/png",))
+    async def qr(self, connection_id: Id, query: HowShown) -> Reply[QrCode] | web.Response:
+        """Answer a QR code to scan with the phone.
+
+        Begins a pairing if none is under way, and waits for a code: the answer is never empty.
+        """
+        code = await self._connections.qr(connection_id, query.wait)
+        until = datetime.fromtimestamp(code.expires_at, UTC)
+        if query.format == "png":
+            return web.Response(body=png(code.text), content_type="image/png", headers=NO_STORE)
+        shown = QrCode(code=code.text, image=data_url(code.text), expires_at=until, attempt=code.attempt)
+        return Reply(shown, headers=NO_STORE)
+
+    @route("POST", _ONE + "/pairing-code", tag=_TAG, refuses=_PAIRING)
+    async def pairing_code(self, connection_id: Id, body: Phone) -> Reply[TypedCode]:
+        """Answer a code to type on the phone, instead of a QR code."""
+        try:
+            number = phones.digits(body.phone)
+        except NotAnAddress as error:
+            raise Refusal(422, error.code, str(error), members=field_error("body.phone", str(error))) from error
+        code = await self._connections.pairing_code(connection_id, number)
+        until = datetime.fromtimestamp(code.expires_at, UTC)
+        return Reply(TypedCode(code=code.text, expires_at=until), headers=NO_STORE)
+
+
+NO_STORE = {"Cache-Control": "no-store"}
+"""A code is as good as a password: no cache may keep it."""
+
+
+def _shown(view: ConnectionView) -> Connection:
+    return Connection.model_validate(view)
+
+
+def _unlinked(connection_id: str, *, linked: bool) -> Unlinked:
+    return Unlinked(
+        connection_id=connection_id, linked_on_phone=linked, message=_LISTED_STILL if linked else _NOT_LISTED
+    )
