@@ -23,7 +23,7 @@ from connector.spool.sink import Delivered, Park, Poison, Verdict, Wait
 CHAINS = 8
 """Requests under way at once."""
 TIMEOUT = aiohttp.ClientTimeout(total=15.0, sock_connect=5.0)
-SLOW_S = 0.25
+SLOW_S = 2.0
 """A request that takes longer is waited for in later turns, beside the others' events."""
 ALONE_S = 3600.0
 """How long an event may fail while others arrive, before it counts as the cause."""

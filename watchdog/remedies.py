@@ -1,0 +1,90 @@
+"""What can be done about a problem: as data, so that judging and doing stay apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sessions.model import SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Connect a session anew."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class RestartWorker:
+    """Start an engine worker again that was given up."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPostgres:
+    """Restart the embedded database."""
+
+
+@dataclass(frozen=True, slots=True)
+class KickSink:
+    """Have a sink try again at once."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing the service could do itself: somebody has to know."""
+
+
+Remedy = Reconnect | RestartWorker | RestartPostgres | KickSink | Nothing
+
+_CODES: dict[type[Remedy], str] = {
+    Reconnect: "reconnect",
+    RestartWorker: "restart_worker",
+    RestartPostgres: "restart_postgres",
+    KickSink: "kick_sink",
+    Nothing: "nothing",
+}
+
+
+def code(remedy: Remedy) -> str:
+    """Answer the stable word for logs and metrics: `reconnect`, `kick_sink`..."""
+    return _CODES[type(remedy)]
+
+
+class Hands(Protocol):
+    """Who carries remedies out. Each may raise; each is broken off when it takes too long."""
+
+    async def reconnect(self, session: SessionId) -> None:
+        """Connect a session anew."""
+        ...
+
+    async def restart_worker(self, name: str) -> None:
+        """Start a worker again that was given up."""
+        ...
+
+    async def restart_postgres(self) -> None:
+        """Restart the embedded database."""
+        ...
+
+    async def kick_sink(self, name: str) -> None:
+        """Have a sink try again at once."""
+        ...
+
+
+async def carry_out(remedy: Remedy, hands: Hands) -> None:
+    """Do what *remedy* says."""
+    match remedy:
+        case Reconnect(session):
+            await hands.reconnect(session)
+        case RestartWorker(name):
+            await hands.restart_worker(name)
+        case RestartPostgres():
+            await hands.restart_postgres()
+        case KickSink(name):
+            await hands.kick_sink(name)
+        case Nothing():
+            pass
