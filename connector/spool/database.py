@@ -52,12 +52,11 @@ class Database:
         self._entry = threading.Lock()
         self._closed = False
         try:
-            file.prepare(path)
-            self._full = file.connect(path, "full")
-            self._normal = file.connect(path, "normal")
-            (self._stored_version,) = self._full.execute("SELECT last FROM clock").fetchone()
+            self._open(path)
         except (sqlite3.Error, OSError) as error:
-            raise in_words(error) from error
+            if not (is_full(error) and relieve()):
+                raise in_words(error) from error
+            self._open(path)
         clock.not_before(self._stored_version)
         self._thread = threading.Thread(target=self._serve, name="spool-database", daemon=True)
         self._thread.start()
@@ -81,6 +80,12 @@ class Database:
                 self._closed = True
                 self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
+
+    def _open(self, path: Path) -> None:
+        file.prepare(path)
+        self._full = file.connect(path, "full")
+        self._normal = file.connect(path, "normal")
+        (self._stored_version,) = self._full.execute("SELECT last FROM clock").fetchone()
 
     async def _ask(self, job: _Job) -> Any:
         with self._entry:

@@ -87,10 +87,14 @@ def connect(path: Path, sync: Literal["full", "normal"]) -> sqlite3.Connection:
     """Open the file, for one thread at a time. "full": what is committed survives a power cut, at the price of one fsync."""
     # mode=rw: opening must not make an empty database where there is none.
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
-    db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    db.execute(f"PRAGMA synchronous = {sync}")
-    db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    db.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}")
+    try:
+        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        db.execute(f"PRAGMA synchronous = {sync}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        db.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}")
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
@@ -111,11 +115,8 @@ def _make(path: Path) -> None:
 
 
 def _recognise(db: sqlite3.Connection, path: Path) -> None:
-    try:
-        (mark,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise SpoolDamaged(f"{path} is damaged or no spool at all ({error}).") from error
+    (mark,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
     if mark != MARK:
         raise SpoolDamaged(f"{path} is a file of another program.")
     if version != FORMAT:

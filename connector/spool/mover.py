@@ -92,7 +92,9 @@ class Mover:
         self._task = asyncio.create_task(self._run(), name="spool-mover")
 
     async def stop(self) -> None:
-        """Finish the batch under way, close the inboxes. To stop what was not started is harmless."""
+        """Finish the batch under way, close the inboxes. To stop twice, or what was not started, is harmless."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         self._rung.set()
         if self._task:
