@@ -1,0 +1,157 @@
+"""A real PostgreSQL for the tests of the record: one cluster a run, one database a test."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import uuid
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from connector import facts
+from connector.facts import ConnectionRef, Fact, Stamp
+from connector.store.cluster import Cluster
+from connector.store.driver import Connection, Target, connect
+from connector.store.migrate import migrate
+from connector.store.postgres import Postgres
+from connector.store.rows import Recorded
+from connector.store.store import Store
+from sessions.model import Address, Delivery, Message, Outcome, Receipt, SendStatus
+
+ANA = "5511988887777@s.whatsapp.net"
+ANA_LID = "111222333@lid"
+NOON_MS = 1_700_000_000_000
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[Cluster]:
+    """Run a PostgreSQL whose database `template` has the schema, and nobody connected to it."""
+    made = Cluster.at(tmp_path_factory.mktemp("cluster") / "postgres")
+    asyncio.run(made.prepare())
+    with (
+        made.log.open("wb") as log,
+        subprocess.Popen([*made.command, "-c", "fsync=off"], env=made.environment, stdout=log, stderr=log) as process,
+    ):
+        try:
+            asyncio.run(_make_template(made))
+            yield made
+        finally:
+            process.terminate()
+
+
+async def _make_template(cluster: Cluster) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                connection = await connect(Target.of(cluster.url))
+                break
+            except Exception:
+                await asyncio.sleep(0.03)
+    await connection.execute("create database template")
+    await connection.close()
+    await migrate(named(cluster, "template"))
+
+
+def named(cluster: Cluster, database: str) -> str:
+    return cluster.url.replace("/postgres?", f"/{database}?")
+
+
+@pytest.fixture
+async def empty_url(cluster: Cluster) -> AsyncGenerator[str]:
+    """Answer the address of a database with nothing in it."""
+    async with _database(cluster, "template1") as url:
+        yield url
+
+
+@pytest.fixture
+async def url(cluster: Cluster) -> AsyncGenerator[str]:
+    """Answer the address of a database with the schema."""
+    async with _database(cluster, "template") as url:
+        yield url
+
+
+@asynccontextmanager
+async def _database(cluster: Cluster, template: str) -> AsyncGenerator[str]:
+    name = f"t{uuid.uuid4().hex}"
+    connection = await connect(Target.of(cluster.url))
+    try:
+        await connection.execute(f"create database {name} template {template}")
+        yield named(cluster, name)
+        await connection.execute(f"drop database {name} with (force)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncGenerator[Store]:
+    """Answer the store over a database of its own."""
+    store = Store(Postgres(Target.of(url)))
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def sql(url: str) -> AsyncGenerator[Connection]:
+    """Answer a connection of the test's own, to look and to disturb."""
+    connection = await connect(Target.of(url))
+    yield connection
+    await connection.close()
+
+
+@dataclass
+class Teller:
+    """Says facts of one connection, in the words of the service, each with the next operation and version."""
+
+    store: Store
+    ref: ConnectionRef = field(
+        default_factory=lambda: ConnectionRef("loja-1", str(uuid.uuid4()), "Loja", str(uuid.uuid4()), str(uuid.uuid4()))
+    )
+    steps: count[int] = field(default_factory=lambda: count(1))
+
+    def stamp(self) -> Stamp:
+        step = next(self.steps)
+        return Stamp(f"inbox-1:{step}", step)
+
+    async def tell(self, *told: Fact) -> list[Recorded]:
+        return await self.store.record([msgspec.json.encode(fact) for fact in told])
+
+    def came(self, wa_id: str, text: str | None = "Olá", *, chat: str = ANA, alt: str | None = None, **more) -> Fact:
+        from_me = more.pop("from_me", False)
+        sender = Address("5511900000000@s.whatsapp.net") if from_me else Address(chat, alt)
+        words = {"group": False, "at_ms": NOON_MS, "push_name": "Ana", **more}
+        message = Message(id=wa_id, chat=Address(chat, alt), sender=sender, from_me=from_me, text=text, **words)
+        return facts.message(self.stamp(), self.ref, message)
+
+    def sending(self, message_id: str, *, to: str = ANA, remetente: str = "ATENDENTE") -> Fact:
+        words = {"to": to, "text": "Bom dia", "remetente": remetente, "at_ms": NOON_MS}
+        return facts.sending(self.stamp(), self.ref, message_id=message_id, **words)
+
+    def outcome(self, message_id: str, status: str, wa_id: str | None = None, **more) -> Fact:
+        words = Outcome(ref=message_id, to=ANA, status=SendStatus(status), message_id=wa_id, **more)
+        return facts.outcome(self.stamp(), self.ref, words)
+
+    def receipt(self, state: str, *ids: str, at_ms: int = NOON_MS) -> Fact:
+        words = Receipt(ids=ids, chat=Address(ANA), sender=Address(ANA), kind=Delivery(state), at_ms=at_ms)
+        return facts.receipt(self.stamp(), self.ref, words)
+
+    def state(self, status: str, *, at_ms: int = NOON_MS, **more) -> Fact:
+        words = {"reason": "ok", "phone": "5511900000000", "jid": None, "lid": None, **more}
+        return facts.state(self.stamp(), self.ref, {"status": status, "at_ms": at_ms, **words})
+
+
+@pytest.fixture
+def teller(store: Store) -> Teller:
+    """Answer somebody who tells the store facts."""
+    return Teller(store)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Answer a place for a cluster, with a space in its name."""
+    return tmp_path / "meus dados" / "postgres"
