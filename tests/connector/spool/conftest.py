@@ -68,7 +68,8 @@ class House:
         self.disk = self.disk_with(free=1 << 40)
 
     def disk_with(self, *, free: int, **settings: Any) -> Disk:
-        return Disk(self.folder, **{"ballast_bytes": 1 << 16, "free_bytes": lambda _: free} | settings)
+        settings = {"ballast_bytes": 1 << 16, "free_bytes": lambda _: free} | settings
+        return Disk(self.folder, **settings)
 
     async def spool(self) -> Spool:
         spool = await Spool.opened(self.folder, disk=self.disk, now_us=self.wall)
@@ -97,9 +98,8 @@ class House:
         return mover
 
     def drain(self, spool: Spool, receiver: Receiver, **settings: Any) -> Drainer:
-        drainer = Drainer(
-            receiver, spool.outbox, now_us=self.wall, **{"waits": AT_ONCE, "chance": lambda: 0.0} | settings
-        )
+        settings = {"waits": AT_ONCE, "chance": lambda: 0.0, "now_us": self.wall} | settings
+        drainer = Drainer(receiver, spool.outbox, **settings)
         drainer.start()
         self._stack.push_async_callback(drainer.stop)
         return drainer
