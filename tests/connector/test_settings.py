@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,35 @@ def test_a_quiet_start_warns_of_nothing(env) -> None:
     """No file and a long key: nothing to say."""
     env(API_KEY="x" * settings.SHORT_KEY)
     assert settings.warnings(settings.load()) == []
+
+
+SIGNING = base64.b64encode(bytes(32)).decode()
+
+
+@pytest.mark.parametrize("secret", [SIGNING, f"whsec_{SIGNING}"])
+def test_a_webhook_is_kept_from_every_print(env, secret: str) -> None:
+    """The address may hold a token, the secret is one. The inside is closed unless it is asked for."""
+    env(WEBHOOK_URL="https://crm.example.com/hook?token=hidden", WEBHOOK_SECRET=secret)
+    found = settings.load()
+    assert found.webhook_url is not None
+    assert found.webhook_url.get_secret_value() == "https://crm.example.com/hook?token=hidden"
+    assert not found.webhook_allow_internal
+    assert "hidden" not in repr(found)
+    assert secret not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("WEBHOOK_URL", wrong) for wrong in ("crm.example.org", "ftp://other.example.org/", "https:///hidden")),
+        *(("WEBHOOK_SECRET", wrong) for wrong in ("a plain word", base64.b64encode(bytes(23)).decode(), "é" * 40)),
+        ("WEBHOOK_ALLOW_INTERNAL", "perhaps"),
+    ],
+)
+def test_a_wrong_webhook_is_a_sentence_that_repeats_nothing(env, name: str, value: str) -> None:
+    """It names the setting, and not what was in it."""
+    env(**{"WEBHOOK_URL": "https://crm.example.com/", "WEBHOOK_SECRET": SIGNING, name: value})
+    with pytest.raises(StartFailure) as failure:
+        settings.load()
+    assert name in str(failure.value)
+    assert value not in str(failure.value)
