@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if asked.command == "migrate":
             return migration.run(as_text=asked.print, say=_say)
-        return app.run(app.build_fleet, _say)
+        return app.run(app.start_all, _say)
     except StartFailure as failure:
         for line in str(failure).splitlines():
             _say(f"vigia: {line}", sys.stderr)

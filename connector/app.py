@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,28 +14,44 @@ from importlib.metadata import version
 from loguru import logger
 
 from connector import datadir, keyfile, settings
-from connector.api.health import Health
-from connector.api.server import Server, make_app
+from connector.api.atendimentos import Atendimentos
+from connector.api.connections import Connections
+from connector.api.health import Health, Trouble, no_trouble
+from connector.api.messages import Mailing, Messages
+from connector.api.server import Server, Telemetry, make_app
 from connector.api.sockets import bind
+from connector.api.tenants import Tenants
+from connector.assembly import Assembly
 from connector.datadir import DataDir, DataDirLock
 from connector.failures import ExitCode, StartFailure
 from connector.keyfile import ApiKey
 from connector.logs import Logs
-from connector.ports import FleetPort
+from connector.metrics import CONTENT_TYPE
 from connector.settings import Settings
 from connector.signals import StopRequests
-from sessions.engine import Lab, Launch
-from sessions.fleet import Fleet, Options
 from sessions.redaction import Redactor
 
 DRAIN_S = 8.0
 """How long an orderly stop may take. What is not drained by then is ended."""
 
-FleetFactory = Callable[[Settings, DataDir], FleetPort]
 Say = Callable[[str], None]
 
 
-def run(make_fleet: FleetFactory, say: Say) -> ExitCode:
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the HTTP side shows of everything that was started."""
+
+    sessions: Callable[[], int]
+    troubles: Callable[[], Sequence[Trouble]] = no_trouble
+    resources: Sequence[object] = ()
+    telemetry: Telemetry | None = None
+
+
+Start = Callable[[Settings, DataDir, Redactor, AsyncExitStack], Awaitable[Serving]]
+"""Starts everything behind the HTTP side; the stack stops it, last first, also after a start that failed."""
+
+
+def run(start: Start, say: Say) -> ExitCode:
     """Run the service until it is asked to stop. *say* tells the person at the terminal. Raises `StartFailure`."""
     redact = Redactor()
     logs = Logs(redact)
@@ -50,7 +67,7 @@ def run(make_fleet: FleetFactory, say: Say) -> ExitCode:
         for line in settings.warnings(found):
             logger.warning(line)
         try:
-            return _to_the_end(Service(found, data, key, make_fleet, say))
+            return _to_the_end(Service(found, data, key, start, say, redact))
         except StartFailure:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, the log gets it and the shell a number
@@ -58,11 +75,32 @@ def run(make_fleet: FleetFactory, say: Say) -> ExitCode:
             return ExitCode.BUG
 
 
-def build_fleet(settings: Settings, data: DataDir) -> FleetPort:
-    """Answer the sessions of this process."""
-    lab = settings.lab and Lab(proxy=settings.lab.proxy, ca=settings.lab.ca, root_key=settings.lab.root_key)
-    options = Options(per_worker=settings.sessions_per_worker, max_pairings=settings.max_pairings)
-    return Fleet(data.path, Launch(spool=data.path / "spool", lab=lab), options)
+async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: AsyncExitStack) -> Serving:
+    """Start the whole service and answer what it serves."""
+    house = await Assembly.start(settings, data, redact, parts)
+    mailing = Mailing(house.outbound, house.connections)
+    resources = (
+        Connections(house.connections),
+        Messages(mailing, house.outbound, house.records),
+        Atendimentos(house.records),
+        Tenants(house.connections, mailing),
+    )
+    telemetry = Telemetry(
+        observe=house.metrics.observe_request,
+        render=lambda: (house.metrics.text(), CONTENT_TYPE),
+        public=ipaddress.ip_address(settings.host).is_loopback
+        if _is_ip(settings.host)
+        else settings.host == "localhost",
+    )
+    return Serving(lambda: len(house.fleet.snapshot()), house.seen.troubles, resources, telemetry)
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _to_the_end(service: Service) -> ExitCode:
@@ -94,8 +132,9 @@ class Service:
     settings: Settings
     data: DataDir
     key: ApiKey
-    make_fleet: FleetFactory
+    start: Start
     say: Say
+    redact: Redactor
 
     async def run(self, stop: StopRequests) -> ExitCode:
         """Start, serve until asked to stop, drain."""
@@ -129,11 +168,10 @@ class Service:
             logger.warning(
                 "LAB MODE: every session talks to the local WhatsApp at {}, none to the real one.", settings.lab.proxy
             )
-        fleet = self.make_fleet(settings, self.data)
-        parts.push_async_callback(fleet.stop)
-        await fleet.start()
-        health = Health(lab=settings.lab is not None, sessions=lambda: len(fleet.snapshot()))
-        server = Server(make_app(key=self.key.value, health_of=health), sockets)
+        serving = await self.start(settings, self.data, self.redact, parts)
+        health = Health(lab=settings.lab is not None, sessions=serving.sessions, troubles=serving.troubles)
+        app = make_app(key=self.key.value, health_of=health, resources=serving.resources, telemetry=serving.telemetry)
+        server = Server(app, sockets)
         parts.push_async_callback(server.stop)
         await server.start()
         self._tell()

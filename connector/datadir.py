@@ -48,6 +48,11 @@ class DataDir:
         return self.path / "api-key"
 
     @property
+    def webhook_secret(self) -> Path:
+        """The file with the generated secret that webhooks are signed with."""
+        return self.path / "webhook-secret"
+
+    @property
     def lock(self) -> Path:
         """The file whose lock says that a service uses this folder."""
         return self.path / LOCK_NAME

@@ -1,9 +1,11 @@
-"""The generated API key: made once, kept in a file that only its owner reads."""
+"""Generated secrets: each made once, kept in a file that only its owner reads."""
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,30 +24,40 @@ class ApiKey:
     made_now: bool = False
 
 
-def read_or_make(path: Path) -> ApiKey:
-    """Answer the key in *path*, making it first when there is none. Two processes at once get the same key."""
+def new_api_key() -> str:
+    """Answer a key for callers of the API."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def new_webhook_secret() -> str:
+    """Answer a secret in the form of Standard Webhooks: 32 random bytes in base64, with its prefix."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode("ascii")
+
+
+def read_or_make(path: Path, new: Callable[[], str] = new_api_key) -> ApiKey:
+    """Answer the secret in *path*, making it first when there is none. Two processes at once get the same one."""
     try:
-        made_now = not path.exists() and _make(path)
+        made_now = not path.exists() and _make(path, new())
         path.chmod(0o600)
         value = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise StartFailure(
-            ExitCode.DATA_DIR, f"The API key in {path} cannot be read or made ({error}): mend or remove it."
+            ExitCode.DATA_DIR, f"The key in {path} cannot be read or made ({error}): mend or remove it."
         ) from error
     if not value or not value.isascii() or not value.isprintable():
         raise StartFailure(
-            ExitCode.DATA_DIR, f"The API key in {path} is damaged: remove the file, and the next start makes a new key."
+            ExitCode.DATA_DIR, f"The key in {path} is damaged: remove the file, and the next start makes a new key."
         )
     return ApiKey(value, path, made_now)
 
 
-def _make(path: Path) -> bool:
-    """Write a new key and give it its name in one step, unless another process was first. Tells whether this one won."""
+def _make(path: Path, secret: str) -> bool:
+    """Write a new secret and give it its name in one step, unless another process was first. Tells whether this one won."""
     draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(file, "w", encoding="ascii") as text:
-            text.write(PREFIX + secrets.token_urlsafe(32) + "\n")
+            text.write(secret + "\n")
             text.flush()
             os.fsync(text.fileno())
         os.link(draft, path)  # unlike a rename, it fails when the name is taken

@@ -76,6 +76,11 @@ class Metrics:
         self.requests = counter("vigia_http_requests", "HTTP requests answered.", "method", "route", "status")
         self.request_seconds = histogram("vigia_http_request_seconds", "Seconds to an answer.", "method", "route")
 
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered: by its route's pattern, never by its path."""
+        self.requests.labels(method, route, str(status)).inc()
+        self.request_seconds.labels(method, route).observe(seconds)
+
     def watch(self, look: Callable[[], Figures]) -> None:
         """Look at the service's own figures at each scrape. *look* must answer at once."""
         self.registry.register(_Looking(look))

@@ -5,6 +5,7 @@ Names are the environment's, in lower case. An empty value counts as unset. Keys
 
 from __future__ import annotations
 
+import base64
 import difflib
 import ipaddress
 import os
@@ -61,6 +62,20 @@ def _database(value: SecretStr) -> SecretStr:
     if parts.scheme not in ("postgres", "postgresql") or not (parts.hostname or "host=" in parts.query):
         raise ValueError("not the address of a PostgreSQL database")
     _ = parts.port  # raises ValueError where it is none
+    return value
+
+
+def _web_address(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+        raise ValueError("not an http address")
+    return value
+
+
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value().removeprefix("whsec_")
+    if len(base64.b64decode(text, validate=True)) < 24:
+        raise ValueError("too short")
     return value
 
 
@@ -160,6 +175,27 @@ class Settings(BaseSettings):
         pt="O mesmo para um projeto Supabase: a string de conexão, direta ou do pooler. DATABASE_URL vale mais.",
         must="the connection string that Supabase shows, with the password in it",
         example="postgresql://postgres.project:password@aws-0-sa-east-1.pooler.supabase.com:6543/postgres",
+    )
+    webhook_url: Annotated[SecretStr, AfterValidator(_web_address)] | None = _setting(
+        None,
+        "Where events are posted to, signed as Standard Webhooks says. When unset, nobody is told.",
+        pt="Endereço que recebe os eventos, assinados conforme Standard Webhooks. Sem ele, ninguém é avisado.",
+        must="an http or https address",
+        example="https://crm.example.com/webhooks/vigia",
+    )
+    webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = _setting(
+        None,
+        "What events are signed with. When unset, a secret is made at the first start and kept in DATA_DIR/webhook-secret.",
+        pt="Segredo que assina os eventos. Sem ele, um é criado na primeira vez, em DATA_DIR/webhook-secret.",
+        must="base64 text of at least 24 bytes, with or without whsec_ before it",
+        example="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    )
+    webhook_allow_internal: bool = _setting(
+        False,
+        "Whether WEBHOOK_URL may lead to an address inside your network. Leave it off unless the receiver is your own.",
+        pt="Se WEBHOOK_URL pode apontar para um endereço interno. Só ligue quando o destino for seu.",
+        must="true or false",
+        example="false",
     )
     whatsapp_lab_proxy: Annotated[str, AfterValidator(_proxy)] | None = _setting(
         None,

@@ -103,6 +103,11 @@ class Fleet:
         """Answer how every session is."""
         return [self.view(session) for session in self._sessions]
 
+    @property
+    def pairings(self) -> int:
+        """How many pairings are under way."""
+        return len(self._pairings)
+
     def workers(self) -> list[WorkerView]:
         """Answer how every resident worker is."""
         return self.engine.workers()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -14,12 +15,13 @@ import pytest
 
 from connector import app
 from connector.api.sockets import bind
-from connector.app import Service
+from connector.app import Service, Serving
 from connector.datadir import DataDir, prepare
 from connector.failures import ExitCode, StartFailure
 from connector.keyfile import ApiKey
 from connector.settings import Settings, load
 from connector.signals import StopRequests
+from sessions.redaction import Redactor
 
 
 class RecordingFleet:
@@ -71,10 +73,12 @@ class Stage:
         self.said: list[str] = []
         self.ready = asyncio.Event()
         self.stop = StopRequests()
-        self.service = Service(load(), prepare(folder), ApiKey("k" * 20), self.make_fleet, self.say)
+        self.service = Service(load(), prepare(folder), ApiKey("k" * 20), self.start, self.say, Redactor())
 
-    def make_fleet(self, _settings: Settings, _data: DataDir) -> RecordingFleet:
-        return self.fleet
+    async def start(self, _settings: Settings, _data: DataDir, _redact: Redactor, parts: AsyncExitStack) -> Serving:
+        parts.push_async_callback(self.fleet.stop)
+        await self.fleet.start()
+        return Serving(lambda: len(self.fleet.snapshot()))
 
     def say(self, text: str) -> None:
         self.said.append(text)

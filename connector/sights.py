@@ -1,0 +1,150 @@
+"""How everything is just now, for whoever asks: the watchdog, the metrics, the health page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from connector.api.health import Trouble
+from connector.connections import RECORD, Connections
+from connector.metrics import Figures, Metrics, SessionFigures, SinkFigures, WorkerFigures
+from connector.spool import Drainer, Mover, SinkView, Spool
+from connector.spool import SinkState as Draining
+from connector.store.embedded import Embedded, Running
+from sessions.engine.launch import LOW_WATER_BYTES, free_bytes
+from sessions.fleet import Fleet
+from sessions.model import SessionId
+from watchdog.sights import DatabaseSight, DiskSight, SinkSight, SinkState, Snapshot, WorkerSight
+
+_STATES = {
+    Draining.RUNNING: SinkState.RUNNING,
+    Draining.WAITING: SinkState.WAITING,
+    Draining.PARKED: SinkState.PARKED,
+}
+
+
+@dataclass(slots=True)
+class Seen:
+    """The parts that can be looked at."""
+
+    fleet: Fleet
+    spool: Spool
+    mover: Mover
+    drainers: Sequence[Drainer]
+    embedded: Embedded | None
+    data: Path
+    connections: Connections
+    away_since: float | None = field(default=None)
+
+    def snapshot(self) -> Snapshot:
+        """What the watchdog judges."""
+        return Snapshot(
+            at=time.time(),
+            sessions=tuple(self.fleet.snapshot()),
+            workers=tuple(WorkerSight(one.name, one.sessions, one.gave_up) for one in self.fleet.workers()),
+            sinks=tuple(_sink(one.view) for one in self.drainers),
+            database=DatabaseSight(self.embedded is not None, self._away_s(), RECORD),
+            disk=DiskSight(free_bytes(self.data), LOW_WATER_BYTES),
+            troubles=tuple((f"spool:{name}", sentence) for name, sentence in self.mover.troubles.items()),
+        )
+
+    def figures(self) -> Figures:
+        """What a scrape of the metrics looks at."""
+        sessions = {view.id: view for view in self.fleet.snapshot()}
+        named = [(ref.id, sessions[session]) for session, ref in self.connections.refs.items() if session in sessions]
+        return Figures(
+            sessions=tuple(
+                SessionFigures(name, view.state.reason.status.value, view.state.reason.code) for name, view in named
+            ),
+            pairings=self.fleet.pairings,
+            sinks=tuple(_figures(one.view) for one in self.drainers),
+            workers=tuple(
+                WorkerFigures(one.name, one.sessions, one.starts, one.health.rss_bytes if one.health else None)
+                for one in self.fleet.workers()
+            ),
+        )
+
+    def troubles(self) -> list[Trouble]:
+        """What a load balancer should know: a database that is away degrades, a spool that cannot be written blocks."""
+        found = [
+            Trouble(f"sink_{one.view.name}", f"{one.view.reason} ({one.view.depth} rows wait)")
+            for one in self.drainers
+            if one.view.state is not Draining.RUNNING
+        ]
+        found += [Trouble("spool", sentence, blocks=name == "outbox") for name, sentence in self.mover.troubles.items()]
+        if any(worker.gave_up for worker in self.fleet.workers()):
+            found.append(Trouble("crash_loop", "An engine worker crashed too often and was stopped.", blocks=True))
+        return found
+
+    def _away_s(self) -> float | None:
+        """Seconds since the database last answered, as the record's sink and the embedded server tell it."""
+        waiting = any(one.view.name == RECORD and one.view.state is Draining.WAITING for one in self.drainers)
+        down = self.embedded is not None and self.embedded.view.running is not Running.UP
+        if not (waiting or down):
+            self.away_since = None
+            return None
+        self.away_since = self.away_since or time.monotonic()
+        return time.monotonic() - self.away_since
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """The watchdog's eyes."""
+
+    seen: Seen
+
+    async def look(self) -> Snapshot:
+        """Answer a snapshot."""
+        return self.seen.snapshot()
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """The watchdog's hands."""
+
+    seen: Seen
+
+    async def reconnect(self, session: SessionId) -> None:
+        """Connect a session anew."""
+        self.seen.fleet.connect(session)
+
+    async def restart_worker(self, name: str) -> None:
+        """Start given-up workers again."""
+        del name  # what made one crash may have been all of them
+        self.seen.fleet.revive()
+
+    async def restart_postgres(self) -> None:
+        """Restart the embedded database."""
+        if self.seen.embedded:
+            self.seen.embedded.restart()
+
+    async def kick_sink(self, name: str) -> None:
+        """Have a sink try again at once."""
+        for drainer in self.seen.drainers:
+            if drainer.view.name == name:
+                drainer.kick()
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts what the watchdog does."""
+
+    metrics: Metrics
+
+    def found(self, problem: str) -> None:
+        """Count a problem that is new."""
+        self.metrics.findings.labels(problem).inc()
+
+    def acted(self, action: str, *, done: bool) -> None:
+        """Count an action: it was done, or it failed."""
+        self.metrics.actions.labels(action, "done" if done else "failed").inc()
+
+
+def _sink(view: SinkView) -> SinkSight:
+    return SinkSight(view.name, _STATES[view.state], view.depth, view.delivered, view.oldest_s, view.reason)
+
+
+def _figures(view: SinkView) -> SinkFigures:
+    return SinkFigures(view.name, view.depth, view.oldest_s or 0.0, view.state.value, view.delivered, view.dead)
