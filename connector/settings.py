@@ -23,6 +23,8 @@ from connector.failures import ExitCode, StartFailure
 ENV_FILE = ".env.supabase"
 SHORT_KEY = 16
 """An API key under this many characters is taken, with a warning."""
+_STRANGERS = frozenset({"SUPABASE_URL", "SUPABASE_KEY"})
+"""Keys that other programs of the same file use, however much they look like ours."""
 LAB_NAMES = ("WHATSAPP_LAB_PROXY", "WHATSAPP_LAB_CA", "WHATSAPP_LAB_ROOT_KEY")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
 
@@ -266,7 +268,7 @@ def warnings(settings: Settings, folder: Path | None = None) -> list[str]:
     keys: list[str] = re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", text, re.MULTILINE)
     for key in keys:
         near = difflib.get_close_matches(key.upper(), names, n=1, cutoff=0.85)
-        if near and key.upper() not in names:
+        if near and key.upper() not in names and key.upper() not in _STRANGERS:
             found.append(f"{ENV_FILE} sets {key}, which is no setting of this service: did you mean {near[0]}?")
     if settings.api_key is not None and len(settings.api_key.get_secret_value()) < SHORT_KEY:
         found.append(
