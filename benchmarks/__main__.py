@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.umask(0o077)
     chosen = _parser().parse_args(arguments)
     logger.remove()
-    logger.add(sys.stderr, level="ERROR")  # what is measured says much about every worker that is killed
+    logger.add(sys.stderr, level=chosen.log)
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         return chosen.run(chosen)
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_sessions(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=_sessions)
+    parser.set_defaults(run=_sessions, log="ERROR")
     parser.add_argument("--counts", type=_numbers, help="how many sessions, one after another (10,50,100,200)")
     parser.add_argument("--per-worker", type=_numbers, help="how many of them share a worker (25,50,100)")
     parser.add_argument(
@@ -96,7 +96,7 @@ def _add_sessions(parser: argparse.ArgumentParser) -> None:
 
 def _add_soak(parser: argparse.ArgumentParser) -> None:
     wish = soak.Wish()
-    parser.set_defaults(run=_soak)
+    parser.set_defaults(run=_soak, log="CRITICAL")  # that a killed worker ended is no news here
     parser.add_argument("--kills", type=_number, default=wish.kills, help="how many workers are killed (%(default)s)")
     parser.add_argument("--sessions", type=_number, default=wish.sessions, help="how many sessions (%(default)s)")
     parser.add_argument(

@@ -11,11 +11,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from benchmarks.rig import Numbers, Rig
+from sessions.engine.keeper import STABLE_S
 from sessions.model import SessionId
 from sessions.state import Reason
 
 ENGINE_WINDOW = 100  # events that the engine's own channel holds for a session: acknowledged, and gone with it
 SETTLE_S = 60.0
+REST_S = STABLE_S + 2.0  # a worker that ends again sooner is in a crash loop, and rightly waits before it starts again
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Kills:
         self._customers: dict[SessionId, str] = {}
         self._written: Counter[SessionId] = Counter()
         self._lost_before: dict[SessionId, int] = {}
+        self._rested_at: dict[str, float] = {}  # by worker: when it may be killed again, in monotonic seconds
 
     async def prepare(self) -> None:
         """Pair every session and make its customer."""
@@ -61,6 +64,7 @@ class Kills:
 
     async def round(self, number: int, *, quiet: bool = False) -> Round:
         """Write for a while, kill a worker (with *quiet*: after a second without texts), wait until all is as it was, and count."""
+        await asyncio.sleep(self.rest_s)
         writers = [asyncio.create_task(self._write(one), name=f"writer-{one[:8]}") for one in self._shops]
         try:
             await asyncio.sleep(self._chance.uniform(0.5, 2.0))
@@ -68,11 +72,12 @@ class Kills:
                 await self._stop(writers)
                 await self._everything_arrived()
                 await asyncio.sleep(1.0)
-            victim = self._kill()
+            name, victim = self._kill()
             began = time.monotonic()
             await self._rig.until(self._somebody_down, within_s=10)
             await self._rig.connected(*self._shops, within_s=SETTLE_S)
             back_s = time.monotonic() - began
+            self._rested_at[name] = began + back_s + REST_S
             await asyncio.sleep(self._chance.uniform(0.2, 1.0))
         finally:
             await self._stop(writers)
@@ -84,13 +89,20 @@ class Kills:
         """Answer how often two logins of one device overlapped."""
         return (await self._rig.lab.stats())["fights"]
 
-    def _kill(self) -> int:
-        workers = [view for view in self._rig.fleet.workers() if view.health]
-        health = self._chance.choice(workers).health
-        if health is None:
-            raise RuntimeError("no worker to kill")
-        os.kill(health.pid, signal.SIGKILL)
-        return health.pid
+    @property
+    def rest_s(self) -> float:
+        """Seconds until a worker may be killed again."""
+        rests = [self._rest_s(view.name) for view in self._rig.fleet.workers()]
+        return min(rests, default=0.0)
+
+    def _rest_s(self, worker: str) -> float:
+        return max(0.0, self._rested_at.get(worker, 0.0) - time.monotonic())
+
+    def _kill(self) -> tuple[str, int]:
+        workers = {view.name: view.health.pid for view in self._rig.fleet.workers() if view.health}
+        name = self._chance.choice([name for name in workers if not self._rest_s(name)])
+        os.kill(workers[name], signal.SIGKILL)
+        return name, workers[name]
 
     def _somebody_down(self) -> bool:
         return any(self._rig.fleet.view(one).state.reason is not Reason.CONNECTED for one in self._shops)

@@ -29,7 +29,6 @@ class Wish:
 
 async def run(wish: Wish, say: Progress) -> list[str]:
     """Kill workers as *wish* says, printing a line for each; answers every bound that was broken, in sentences."""
-    rounds: list[Round] = []
     with tempfile.TemporaryDirectory(prefix="vigia-soak-", dir=wish.folder) as folder:
         async with running_lab() as lab, Rig(Path(folder), lab, options=Options(per_worker=wish.per_worker)) as rig:
             kills = Kills(rig, Numbers(), sessions=wish.sessions, rate=wish.rate, seed=wish.seed)
@@ -37,12 +36,22 @@ async def run(wish: Wish, say: Progress) -> list[str]:
             say(f"pairing {wish.sessions} sessions")
             async with say.ticking(lambda: f"{len(rig.fleet.snapshot())} of {wish.sessions}"):
                 await kills.prepare()
-            fights = await kills.fights()
-            for number in range(1, wish.kills + 1):
-                say(f"kill {number} of {wish.kills}")
-                rounds.append(await kills.round(number))
-                print(line(rounds[-1], wish.back_s), flush=True)
-            return broken(rounds, await kills.fights() - fights, wish.back_s)
+            return await _kill_and_judge(kills, wish, say)
+
+
+async def _kill_and_judge(kills: Kills, wish: Wish, say: Progress) -> list[str]:
+    rounds: list[Round] = []
+    fights = await kills.fights()
+    failed: list[str] = []
+    while len(rounds) < wish.kills and not failed:
+        number = len(rounds) + 1
+        say(f"kill {number} of {wish.kills}, after a rest of {kills.rest_s:.0f} s")
+        try:
+            rounds.append(await kills.round(number))
+            print(line(rounds[-1], wish.back_s), flush=True)
+        except TimeoutError as error:
+            failed.append(f"kill {number}: {error or 'not every text arrived in time'}")
+    return failed + broken(rounds, await kills.fights() - fights, wish.back_s)
 
 
 def line(one: Round, back_s: float) -> str:
