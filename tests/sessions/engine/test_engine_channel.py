@@ -88,7 +88,7 @@ async def test_an_error_comes_back_as_the_error_it_was(wire: Wire):
         wire.say(frames.Reply(id=asked.id, error=code, sentence=sentence))
         with pytest.raises(SessionsError) as caught:
             await within(asking)
-        assert type(caught.value) is kind
+        assert isinstance(caught.value, kind)
         assert str(caught.value) == (sentence or kind.__doc__)
 
 

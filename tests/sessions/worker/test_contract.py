@@ -178,7 +178,7 @@ class Reading:
     def HasField(self, name: str) -> bool:
         return self._message.HasField(name)
 
-    def ListFields(self) -> list[Any]:
+    def ListFields(self) -> Any:
         return self._message.ListFields()
 
 
