@@ -16,6 +16,7 @@ from connector.api.route import Operation
 DOCUMENT = "/openapi.json"
 PAGE = "/docs"
 _FILES = {
+    "index.css": "text/css",
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui-standalone-preset.js": "text/javascript",

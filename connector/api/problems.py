@@ -64,13 +64,18 @@ _SENTENCES = {
 
 
 def _problem(request: web.Request, refusal: Refusal) -> web.Response:
+    return problem(refusal, request[REQUEST_ID])
+
+
+def problem(refusal: Refusal, request_id: str) -> web.Response:
+    """Answer *refusal* as a caller gets it."""
     body: Mapping[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(refusal.status).phrase,
         "status": refusal.status,
         "code": refusal.code,
         "detail": str(refusal),
-        "requestId": request[REQUEST_ID],
+        "requestId": request_id,
         **refusal.members,
     }
     text = json.dumps(body, ensure_ascii=False)

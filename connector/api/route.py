@@ -163,12 +163,19 @@ async def _value(request: web.Request, one: Input) -> Any:
     if one.place == "body":
         if request.content_type != "application/json":
             raise Refusal(415, "unsupported_media_type", "Send the body as application/json.")
-        return one.adapter.validate_json(await request.read())
+        return one.adapter.validate_json(await _body(request))
     if one.place == "query":
         return one.adapter.validate_python(_collect(request.query, set(request.query)))
     if one.place == "header":
         return one.adapter.validate_python(_collect(request.headers, _headers_of(one.kind, request.headers)))
     return one.adapter.validate_python(request.match_info[one.name])
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.RequestPayloadError as error:
+        raise Refusal(400, "bad_request", "The body does not arrive as its headers promise.") from error
 
 
 def _collect(values: MultiMapping[str], names: set[str]) -> dict[str, str | list[str]]:

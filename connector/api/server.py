@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
 from importlib.metadata import version
+from uuid import uuid4
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
@@ -14,11 +18,12 @@ from loguru import logger
 
 from connector.api import docs, health, metrics
 from connector.api.docs import Docs
+from connector.api.errors import Refusal
 from connector.api.health import Health
 from connector.api.keys import require_key
 from connector.api.metrics import Observe, Render
-from connector.api.problems import REQUEST_ID, REQUEST_ID_HEADER, problems
-from connector.api.route import operations
+from connector.api.problems import REQUEST_ID, REQUEST_ID_HEADER, problem, problems
+from connector.api.route import Operation, operations
 
 MAX_BODY_BYTES = 1024 * 1024
 FINISH_S = 3.0
@@ -42,12 +47,28 @@ def make_app(
     app.on_response_prepare.append(_finish_headers)
     health_of.add_to(app)
     served = [operation for resource in resources for operation in operations(resource)]
-    for operation in served:
-        app.router.add_route(operation.route.method, operation.route.path, operation.serve)
+    _add(app, served)
     Docs(served, version=version("vigia")).add_to(app)
     if telemetry:
         metrics.add_to(app, telemetry.render)
     return app
+
+
+def _add(app: web.Application, served: Sequence[Operation]) -> None:
+    """Take the addresses. One without variables keeps every method to itself: `/sessions/start` is never the tenant "start"."""
+    for path in dict.fromkeys(operation.route.path for operation in served):
+        resource = app.router.add_resource(path)
+        methods: set[str] = set()
+        for operation in served:
+            if operation.route.path == path:
+                resource.add_route(operation.route.method, operation.serve)
+                methods.add(operation.route.method)
+        if "{" not in path:
+            resource.add_route(hdrs.METH_ANY, partial(_refuse_method, methods))
+
+
+async def _refuse_method(allowed: set[str], request: web.Request) -> web.StreamResponse:
+    raise web.HTTPMethodNotAllowed(request.method, sorted(allowed))
 
 
 def _middlewares(key: str, telemetry: Telemetry | None) -> list[Middleware]:
@@ -69,20 +90,49 @@ class Server:
 
     def __init__(self, app: web.Application, sockets: list[socket.socket]) -> None:
         self._sockets = sockets
-        self._runner = web.AppRunner(app, access_log_class=_AccessLog, shutdown_timeout=FINISH_S)
+        self._runner = web.AppRunner(app, shutdown_timeout=FINISH_S)
+        self._listening: list[asyncio.Server] = []
 
     async def start(self) -> None:
         """Begin to take requests."""
         await self._runner.setup()
+        manager = self._runner.server
+        assert manager is not None  # noqa: S101 - that is what setup does
+        loop = asyncio.get_running_loop()
         for listener in self._sockets:
-            await web.SockSite(self._runner, listener).start()
+            made = await loop.create_server(lambda: Caller(manager, loop=loop), sock=listener)
+            self._listening.append(made)
 
     async def stop(self) -> None:
         """Take no more requests, let those under way finish for `FINISH_S`, and close."""
+        for listening in self._listening:
+            listening.close()
         await self._runner.cleanup()
 
 
-class _AccessLog(AbstractAccessLogger):
+class Caller(web.RequestHandler):
+    """One caller's connection. What cannot even be read as a request is a problem too, and no more than that."""
+
+    def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(manager, loop=loop, access_log_class=AccessLog)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer bytes that are no request without repeating them: neither to the caller nor in the log."""
+        if status != HTTPStatus.BAD_REQUEST or request.writer.output_size > 0:
+            return super().handle_error(request, status, exc, message)
+        logger.debug("No request that can be read came from {}", request.remote)
+        answer = problem(Refusal(400, "bad_request", UNREADABLE), str(uuid4()))
+        answer.force_close()
+        return answer
+
+
+class AccessLog(AbstractAccessLogger):
     """One line a request, without its query. Probes come every few seconds: they are debug lines."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
@@ -99,4 +149,5 @@ class _AccessLog(AbstractAccessLogger):
         )
 
 
+UNREADABLE = "This is no request that can be read: its first line or a header is malformed, or longer than 8190 bytes."
 _QUIET = health.PATHS | {metrics.PATH}
