@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from asyncpg import CannotConnectNowError
 
 from connector import facts
 from connector.facts import ConnectionRef, Fact, Stamp
@@ -46,16 +48,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[Cluster]:
 
 
 async def _make_template(cluster: Cluster) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                connection = await connect(Target.of(cluster.url))
-                break
-            except Exception:
-                await asyncio.sleep(0.03)
+    connection = await answering(cluster.url)
     await connection.execute("create database template")
     await connection.close()
     await migrate(named(cluster, "template"))
+
+
+async def answering(url: str) -> Connection:
+    """Wait until a server that is starting takes a connection."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await connect(Target.of(url))
+            except (OSError, CannotConnectNowError):
+                await asyncio.sleep(0.03)
 
 
 def named(cluster: Cluster, database: str) -> str:
@@ -124,12 +130,12 @@ class Teller:
     def came(self, wa_id: str, text: str | None = "Olá", *, chat: str = ANA, alt: str | None = None, **more) -> Fact:
         from_me = more.pop("from_me", False)
         sender = Address("5511900000000@s.whatsapp.net") if from_me else Address(chat, alt)
-        words = {"group": False, "at_ms": NOON_MS, "push_name": "Ana", **more}
+        words: dict[str, Any] = {"group": False, "at_ms": NOON_MS, "push_name": "Ana", **more}
         message = Message(id=wa_id, chat=Address(chat, alt), sender=sender, from_me=from_me, text=text, **words)
         return facts.message(self.stamp(), self.ref, message)
 
     def sending(self, message_id: str, *, to: str = ANA, remetente: str = "ATENDENTE") -> Fact:
-        words = {"to": to, "text": "Bom dia", "remetente": remetente, "at_ms": NOON_MS}
+        words: dict[str, Any] = {"to": to, "text": "Bom dia", "remetente": remetente, "at_ms": NOON_MS}
         return facts.sending(self.stamp(), self.ref, message_id=message_id, **words)
 
     def outcome(self, message_id: str, status: str, wa_id: str | None = None, **more) -> Fact:

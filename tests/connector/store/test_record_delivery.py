@@ -7,6 +7,7 @@ from itertools import permutations
 
 import pytest
 
+from connector.store.rows import Mensagem
 from connector.store.store import Store
 
 RANKED = ["sending", "unknown", "sent", "delivered", "read", "played"]
@@ -15,6 +16,12 @@ RANKED = ["sending", "unknown", "sent", "delivered", "read", "played"]
 @pytest.fixture
 def ref() -> str:
     return str(uuid.uuid4())
+
+
+async def row_of(store: Store, message_id: str) -> Mensagem:
+    row = await store.message(message_id)
+    assert row
+    return row
 
 
 def expected(known: str | None, told: str | None) -> str | None:
@@ -38,24 +45,24 @@ async def test_the_rule_for_every_pair(sql) -> None:
 
 async def test_a_send_is_on_its_way_then_sent_then_read(teller, store: Store, ref: str) -> None:
     await teller.tell(teller.sending(ref))
-    assert (await store.message(ref)).status == "sending"
+    assert (await row_of(store, ref)).status == "sending"
     await teller.tell(teller.outcome(ref, "sent", "W", at_ms=1_700_000_005_000))
-    row = await store.message(ref)
+    row = await row_of(store, ref)
     assert (row.status, row.wa_message_id, row.lida, row.timestamp.timestamp()) == ("sent", "W", False, 1_700_000_005)
     await teller.tell(teller.receipt("read", "W"))
     await teller.tell(teller.receipt("delivered", "W"), teller.outcome(ref, "unknown"), teller.outcome(ref, "failed"))
-    row = await store.message(ref)
+    row = await row_of(store, ref)
     assert (row.status, row.lida, row.error) == ("read", True, None)
 
 
 @pytest.mark.parametrize("late", ["sent", "failed"])
 async def test_a_late_outcome_ends_the_doubt(teller, store: Store, ref: str, late: str) -> None:
     await teller.tell(teller.sending(ref), teller.outcome(ref, "unknown", error="timed_out"))
-    row = await store.message(ref)
+    row = await row_of(store, ref)
     assert (row.status, row.error) == ("unknown", "timed_out")
     await teller.tell(teller.outcome(ref, late, "W" if late == "sent" else None, error=None if late == "sent" else "x"))
     await teller.tell(teller.outcome(ref, "unknown"))
-    row = await store.message(ref)
+    row = await row_of(store, ref)
     assert (row.status, row.error) == (late, None if late == "sent" else "x")
 
 
@@ -65,7 +72,7 @@ async def test_a_receipt_that_came_first_is_joined(teller, store: Store, sql, re
     assert await sql.fetchval("select state from whatsapp_pending_receipts") == "read"
     await teller.tell(teller.sending(ref))
     await teller.tell(teller.outcome(ref, "sent", "W"))
-    row = await store.message(ref)
+    row = await row_of(store, ref)
     assert (row.status, row.lida) == ("read", True)
     assert await sql.fetchval("select count(*) from whatsapp_pending_receipts") == 0
 
@@ -75,7 +82,7 @@ async def test_the_echo_of_a_send_is_the_same_message(teller, store: Store, sql,
     await teller.tell(teller.sending(ref), teller.came("W", "Bom dia", from_me=True), teller.receipt("delivered", "W"))
     await teller.tell(teller.outcome(ref, "unknown", "W"))
     assert await sql.fetchval("select count(*) from whatsapp_mensagens") == 1
-    row = await store.message(ref)
+    row = await row_of(store, ref)
     assert (row.status, row.wa_message_id) == ("delivered", "W")
     (echo,) = await teller.tell(teller.came("W", "Bom dia", from_me=True))
     assert echo.message_id == ref
@@ -89,7 +96,7 @@ async def test_an_outcome_of_a_send_that_is_not_there_is_no_error(teller, ref: s
 async def test_what_the_owner_read_elsewhere_is_read_and_has_no_state(teller, store: Store) -> None:
     (recorded,) = await teller.tell(teller.came("A"))
     await teller.tell(teller.receipt("read", "A"))
-    row = await store.message(recorded.message_id)
+    row = await row_of(store, recorded.message_id)
     assert (row.lida, row.status) == (True, None)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from connector.store.store import Store
 
 PHONE, OLD_FORM, LID = "5511988887777@s.whatsapp.net", "551188887777@s.whatsapp.net", "111222333@lid"
-BOUNDS = {"limit": 100, "offset": 0}
+BOUNDS: dict[str, Any] = {"limit": 100, "offset": 0}
 
 
 async def test_both_names_of_a_person_lead_to_one_atendimento(teller, store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from connector.store.errors import Rejected
 from connector.store.store import Conflict, Store
 
-BOUNDS = {"limit": 100, "offset": 0}
+BOUNDS: dict[str, Any] = {"limit": 100, "offset": 0}
 
 
 async def test_a_text_opens_an_atendimento_and_the_next_continues_it(teller, store: Store) -> None:
@@ -103,8 +104,9 @@ async def test_after_an_end_a_new_one_begins_and_an_old_message_told_again_does_
 async def test_at_once_from_many_sides_one_atendimento_opens(teller, store: Store) -> None:
     facts = [[msgspec.json.encode(teller.came(f"M{n}-{m}")) for m in range(5)] for n in range(8)]
     recorded = await asyncio.gather(*(store.record(batch) for batch in facts))
-    assert len({one.atendimento_id for batch in recorded for one in batch}) == 1
-    page = await store.messages(recorded[0][0].atendimento_id, **BOUNDS)
+    (atendimento,) = {one.atendimento_id for batch in recorded for one in batch}
+    assert atendimento
+    page = await store.messages(atendimento, **BOUNDS)
     assert page
     assert page.total == 40
 
@@ -137,7 +139,7 @@ async def test_tenants_are_bounds_and_pages_have_totals(teller, store: Store) ->
     page = await store.messages(atendimento, owner=teller.ref.owner_id, limit=2, offset=1)
     assert page
     assert ([m.conteudo for m in page.items], page.total) == (["3", "2"], 5)
-    stranger = {"owner": "somebody-else"}
+    stranger: dict[str, Any] = {"owner": "somebody-else"}
     assert await store.messages(atendimento, **stranger, **BOUNDS) is None
     assert await store.message(recorded[0].message_id, company="another") is None
     assert await store.set_atendimento_status(atendimento, "FINALIZADO", **stranger) is None
