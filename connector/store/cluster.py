@@ -214,7 +214,9 @@ def _as_whom() -> list[str]:
     able = ",+dac_read_search" if _capabilities() & (1 << _READ_SEARCH) else ""
     limits = [f"--{kind}=-all{able}" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
     user = [f"--reuid={_UNPRIVILEGED}", f"--regid={_UNPRIVILEGED}", "--clear-groups"]
-    return [setpriv, "--pdeathsig", "INT", *user, *limits]
+    # initdb asks `access` for its programs, which ignores the capability for anybody but root unless this bit is set.
+    bits = ["--securebits", "+no_setuid_fixup"] if able else []
+    return [setpriv, "--pdeathsig", "INT", *user, *limits, *bits]
 
 
 def _capabilities() -> int:
