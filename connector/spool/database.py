@@ -48,6 +48,7 @@ class Database:
     def __init__(self, path: Path, clock: VersionClock, *, relieve: Callable[[], bool] = _nothing_to_relieve) -> None:
         self.clock = clock
         self._relieve = relieve
+        self._log = path.with_name(f"{path.name}-wal")
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()  # bounded by its callers: each waits for its own
         self._entry = threading.Lock()
         self._closed = False
@@ -122,7 +123,7 @@ class Database:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered to those who wait
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            if again and is_full(error) and self._relieve():
+            if again and is_full(error) and self._make_room():
                 self._commit(db, jobs, again=False)
                 return
             for job in jobs:
@@ -130,6 +131,16 @@ class Database:
             return
         for job, result in zip(jobs, results, strict=True):
             _settle(job, result)
+
+    def _make_room(self) -> bool:
+        """Answer whether the disk got anything back: ballast, or the log (up to 4 MB), whose pages have their place already."""
+        relieved = self._relieve()
+        shrunk = False
+        with suppress(sqlite3.Error, OSError):
+            before = self._log.stat().st_size
+            self._full.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            shrunk = self._log.stat().st_size < before
+        return relieved or shrunk
 
     def _transact(self, db: sqlite3.Connection, jobs: list[_Job]) -> list[Any]:
         db.execute("BEGIN IMMEDIATE")

@@ -23,6 +23,8 @@ from sessions.inbox import InboxFolder, StoredRow
 
 BATCH = 200
 SWEEP_S = 0.25  # covers a bell that was missed
+SMALL = 20  # rows: a turn costs nearly the same for one as for so many,
+GATHER_S = 0.003  # so after fewer it lets some gather
 RETIRE_EVERY_S = 1.0
 AGAIN_S = 1.0
 STOP_S = 5.0
@@ -135,6 +137,8 @@ class Mover:
         found = await self._on_thread(lambda: self._inboxes.look(0 if self.shut else self._batch))
         if found:
             await self._store([self._make(file, row) for file, row in found])
+            if len(found) < SMALL:
+                await asyncio.sleep(GATHER_S)
             return True
         await self._retire()
         if not self.shut:
