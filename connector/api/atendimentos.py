@@ -59,7 +59,7 @@ class Atendimentos:
     def __init__(self, record: RecordPort) -> None:
         self._record = record
 
-    @route("GET", BASE + "/active", tag=_TAG, refuses={503: RECORD_AWAY})
+    @route("GET", BASE + "/active", tag=_TAG, refuses={404: "There is no connection with this id.", 503: RECORD_AWAY})
     async def active(self, query: OfWhom) -> Listed[Atendimento]:
         """List the open atendimentos, newest message first."""
         page = await self._record.active(

@@ -115,7 +115,14 @@ class Connections:
     def __init__(self, connections: ConnectionsPort) -> None:
         self._connections = connections
 
-    @route("POST", BASE, tag=_TAG, status=201, also={200: "It was there already."}, refuses={409: "It is another's."})
+    @route(
+        "POST",
+        BASE,
+        tag=_TAG,
+        status=201,
+        also={200: "It was there already."},
+        refuses={409: "It is there already, with another name, ownerId or companyId.", 507: _PAIRING[507]},
+    )
     async def create(self, body: NewConnection) -> Reply[Connection]:
         """Make a connection.
 

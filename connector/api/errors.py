@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connector import refusals
+from connector.spool.errors import SpoolError, SpoolFull, is_full
 from sessions import errors
 from sessions.errors import FixUs, SendError, SessionsError
 
@@ -72,15 +73,28 @@ _SENDS: dict[str, tuple[int, str]] = {
 }
 
 
-def of_sessions(error: SessionsError | TimeoutError) -> Refusal:
-    """Answer how *error* is told to a caller."""
-    if isinstance(error, TimeoutError):
-        error = errors.Deadline()
-    if isinstance(error, FixUs):
-        return Refusal(500, error.code, str(FixUs()))  # its own sentence is for the log
-    found = next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
+def known(error: Exception) -> Refusal | None:
+    """Answer how *error* is told to a caller; None when it is a fault of ours that nobody foresaw."""
+    told = _in_words(error)
+    if told is None:
+        return None
+    if isinstance(told, FixUs):
+        return Refusal(500, told.code, str(FixUs()))  # its own sentence is for the log
+    found = next(_TABLE[kind] for kind in type(told).__mro__ if kind in _TABLE)
     headers = {"Retry-After": str(found.retry_s)} if found.retry_s else {}
-    return Refusal(found.status, error.code, str(error), headers, field_error(found.field, str(error)))
+    return Refusal(found.status, told.code, str(told), headers, field_error(found.field, str(told)))
+
+
+def _in_words(error: Exception) -> SessionsError | None:
+    if isinstance(error, SessionsError):
+        return error
+    if isinstance(error, TimeoutError):
+        return errors.Deadline()
+    if isinstance(error, SpoolFull) or is_full(error):
+        return errors.DiskFull()
+    if isinstance(error, SpoolError):
+        return errors.Wait("The queue on disk cannot be used just now, and nothing was done: try again in a moment.")
+    return None
 
 
 def of_send(error: str | None) -> Refusal:

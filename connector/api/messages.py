@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connector.api.errors import Refusal, of_send, of_sessions
+from connector.api.errors import Refusal, known, of_send
 from connector.api.fields import Body, Content, Headers, Id, Listed, Paging, Recipient, Shown, Uuid
 from connector.api.ports import ConnectionsPort, OutboundPort, RecordPort
 from connector.api.route import Reply, route
@@ -96,7 +96,8 @@ class Mailing:
         try:
             sent = await self._outbound.send(wanted)
         except NotConnected as error:
-            raise await self._with_reason(of_sessions(error), wanted.connection_id) from error
+            refusal = known(error)
+            raise (await self._with_reason(refusal, wanted.connection_id) if refusal else error) from error
         if sent.status == "failed":
             raise await self._failed(sent, wanted.connection_id)
         return Reply(Sent.model_validate(sent), status=202 if sent.status in ("unknown", "sending") else 201)

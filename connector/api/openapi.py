@@ -17,7 +17,11 @@ from connector.api.route import Input, Operation, Place
 
 Json = dict[str, Any]
 _REF = "#/components/schemas/{model}"
-_ALWAYS = {400: "This is no request that can be read.", 401: "The API key is missing or not valid."}
+_ALWAYS = {
+    400: "This is no request that can be read.",
+    401: "The API key is missing or not valid.",
+    503: "Something that is needed is not ready: ask again.",
+}
 _WITH_INPUT = {422: "Something in the request is not as it must be; the problem names each field."}
 _WITH_BODY = {413: "The body is larger than 1 MB.", 415: "The body is not application/json."}
 

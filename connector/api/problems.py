@@ -12,8 +12,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from loguru import logger
 
-from connector.api.errors import Refusal, of_sessions
-from sessions.errors import SessionsError
+from connector.api.errors import Refusal, known
 
 REQUEST_ID = web.RequestKey("request_id", str)
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -35,14 +34,11 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
             return _problem(request, _of_aiohttp(error))
         except Refusal as refusal:
             return _problem(request, refusal)
-        except (SessionsError, TimeoutError) as error:
-            return _problem(request, of_sessions(error))
-        except Exception:  # noqa: BLE001 - a caller gets an answer whatever happens, and the log gets the reason
-            logger.exception("A request failed: {} {}", request.method, request.path)
-            return _problem(
-                request,
-                Refusal(500, "bug", "This is a fault of the service: its log says more, under this request id."),
-            )
+        except Exception as error:  # noqa: BLE001 - a caller gets an answer whatever happens, and the log gets the reason
+            refusal = known(error)
+            if refusal is None or refusal.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                logger.exception("A request failed: {} {}", request.method, request.path)
+            return _problem(request, refusal or _BUG)
 
 
 def _request_id(request: web.Request) -> str:
@@ -56,6 +52,7 @@ def _of_aiohttp(error: web.HTTPException) -> Refusal:
     return Refusal(error.status, phrase.lower().replace(" ", "_"), _SENTENCES.get(error.status, f"{phrase}."), headers)
 
 
+_BUG = Refusal(500, "bug", "This is a fault of the service: its log says more, under this request id.")
 _SENTENCES = {
     404: "There is nothing at this address.",
     405: "This address does not take this method; the header Allow names those it takes.",

@@ -13,7 +13,7 @@ from connector.api.ports import ConnectionsPort
 from connector.api.route import Reply, route
 from connector.refusals import UnknownConnection
 from connector.views import ConnectionIn, ConnectionView, SendIn, Status
-from sessions.errors import AlreadyConnected
+from sessions.errors import AlreadyConnected, SessionsError
 from sessions.pairing import Code
 from sessions.state import Reason
 
@@ -23,6 +23,8 @@ START_S = 20.0
 """How long a start waits for a code."""
 GLANCE_S = 0.5
 """How long a status waits for the code that is being shown: it is there already, or between two."""
+_WAITS_FOR_SOMEBODY = frozenset(one.code for one in (Reason.STOPPED, Reason.REPLACED, Reason.CRASH_LOOP))
+"""A phone is linked, and a start is what the session waits for."""
 
 
 class Start(Body):
@@ -92,7 +94,7 @@ class Tenants:
         view = await self._connections.get(tenant_id)
         code = None
         if view.reason == Reason.WAITING_SCAN.code:
-            code = await self._code(tenant_id, GLANCE_S)
+            code = await self._glance(tenant_id)
             view = await self._connections.get(tenant_id) if code is None else view
         return Reply(_shown(view, code), headers=NO_STORE)
 
@@ -118,16 +120,20 @@ class Tenants:
             return view
 
     async def _begin(self, view: ConnectionView) -> Code | None:
-        if view.reason == Reason.STOPPED.code:
+        """Answer a code, or None when a phone is linked already or no code came in time: the status says which."""
+        if view.reason in _WAITS_FOR_SOMEBODY:
             await self._connections.restart(view.connection_id)
             return None
-        return await self._code(view.connection_id, START_S)
-
-    async def _code(self, tenant_id: str, wait_s: float) -> Code | None:
-        """Answer a code, or None when a phone is linked already or no code came in time: the status says which."""
         try:
-            return await self._connections.qr(tenant_id, wait_s)
+            return await self._connections.qr(view.connection_id, START_S)
         except (AlreadyConnected, TimeoutError):
+            return None
+
+    async def _glance(self, tenant_id: str) -> Code | None:
+        """Answer the code that is being shown. A pairing that ends this moment shows none: the status is told all the same."""
+        try:
+            return await self._connections.qr(tenant_id, GLANCE_S)
+        except (SessionsError, TimeoutError):
             return None
 
 

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from connector.api.health import Health
 from connector.api.errors import Refusal
+from connector.api.health import Health
 from connector.api.server import MAX_BODY_BYTES, Server, make_app
 from connector.api.sockets import bind
 from connector.logs import Logs

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import errno
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from connector.spool.errors import SpoolError, SpoolFull
 from sessions import errors
 
 BASE = "/api/whatsapp-integration/connections"
@@ -144,6 +146,10 @@ async def test_a_code_to_type(client: Any, memory: Any) -> None:
         (errors.UnknownSession(), 404, "unknown_session", None),
         (errors.FixUs("the inside of 5511987654321"), 500, "bug", None),
         (errors.SessionsError(), 500, "error", None),
+        (SpoolFull("inside"), 507, "disk_full", None),
+        (SpoolError("inside"), 503, "wait", "5"),
+        (OSError(errno.ENOSPC, "inside"), 507, "disk_full", None),
+        (OSError(errno.EIO, "inside of 5511987654321"), 500, "bug", None),
     ],
 )
 async def test_what_can_go_wrong_has_one_answer(
@@ -159,6 +165,7 @@ async def test_what_can_go_wrong_has_one_answer(
         assert (answer.status, body["code"], answer.headers.get("Retry-After")) == (status, code, retry)
         assert body["detail"].endswith(".")
         assert "5511987654321" not in body["detail"]
+        assert "inside" not in body["detail"]
 
 
 @pytest.mark.parametrize(

@@ -56,10 +56,11 @@ async def test_a_status_begins_no_pairing(client: Any, memory: Any) -> None:
     assert [what for what in memory.asked if what[0] == "qr"] == []
 
 
-async def test_a_stopped_one_connects_again(client: Any, memory: Any) -> None:
+@pytest.mark.parametrize("reason", ["stopped", "replaced", "crash_loop"])
+async def test_one_that_waits_for_somebody_connects_again(client: Any, memory: Any, reason: str) -> None:
     """Its phone is linked still: nothing has to be scanned."""
     await client.post("/sessions/start", json=START)
-    memory.be("acme", "disconnected", "stopped")
+    memory.be("acme", "disconnected", reason)
     body = await (await client.post("/sessions/start", json=START)).json()
     assert (body["status"], body["qrCode"]) == ("connecting", None)
     assert ("restart", "acme") in memory.asked
@@ -88,6 +89,9 @@ async def test_a_pairing_that_ended(client: Any, memory: Any, monkeypatch: pytes
     monkeypatch.setattr(memory, "qr", ended)
     answer = await client.post("/sessions/start", json=START)
     assert (answer.status, (await answer.json())["code"]) == (410, "pairing_ended")
+    memory.be("acme", "connecting", "waiting_scan")
+    status = await client.get("/sessions/acme/status")
+    assert (status.status, (await status.json())["qrCode"]) == (200, None)
 
 
 @pytest.mark.parametrize("linked", [False, True])
