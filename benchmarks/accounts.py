@@ -1,56 +1,69 @@
-"""Paired accounts, each with a customer of its own, and the texts they exchange."""
+"""Paired accounts, each with a customer of its own who writes to it."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.progress import Progress
-from benchmarks.rig import Numbers, Rig
+from benchmarks.rig import Numbers
+from benchmarks.service import running_service
 from lab.client import LabClient
-from sessions.fleet import Options
-from sessions.model import SessionId
+from sessions.register import Register
 
-AT_ONCE = 4  # MAX_PAIRINGS as shipped
+AT_ONCE = 4  # pairings, as MAX_PAIRINGS ships
 ASKING_AT_ONCE = 16
 SETTLE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A session, its number, and the number of the one who writes to it."""
+    """A connection, its number, and the number of the one who writes to it."""
 
-    session: SessionId
+    connection: str
     number: str
     customer: str
 
 
 class Accounts:
-    """The accounts under one data folder. They grow; nothing unlinks them."""
+    """The accounts of one folder. They grow; nothing unlinks them."""
 
-    def __init__(self, data: Path, lab: LabClient, say: Progress) -> None:
-        self.data = data
+    def __init__(self, folder: Path, lab: LabClient, say: Progress) -> None:
+        self.folder = folder
         self.lab = lab
         self.all: list[Account] = []
         self._say = say
         self._numbers = Numbers()
 
     async def grow(self, count: int) -> list[float]:
-        """Pair until there are *count*, a few at once, in this process; answers the seconds each new one took."""
-        async with Rig(self.data, self.lab, options=Options(max_pairings=AT_ONCE)) as rig:
-            await rig.connected(*(account.session for account in self.all))
+        """Pair through the service until there are *count*, a few at once; answers the seconds each new one took."""
+        known = len(self.all)
+        async with running_service(self.folder, self.lab.place, MAX_PAIRINGS=AT_ONCE) as service:
+            await service.ready()
+            await service.connected(known)
             turns = asyncio.Semaphore(AT_ONCE)
-            new = [self._pair(rig, turns) for _ in range(count - len(self.all))]
+
+            async def pair(place: int) -> float:
+                account = Account(f"loja-{place}", await self.phone("Loja"), await self.phone("Ana"))
+                async with turns:
+                    took = await service.pair(account.connection, lambda code: self.lab.scan(account.number, code))
+                self.all.append(account)
+                return took
+
             async with self._say.ticking(lambda: f"paired {len(self.all)} of {count}"):
-                return await asyncio.gather(*new)
+                return await asyncio.gather(*map(pair, range(known, count)))
 
     async def phone(self, name: str) -> str:
         """Make a phone; answers its number."""
         number = self._numbers()
         await self.lab.phone(number, name)
         return number
+
+    def sessions(self) -> dict[str, str]:
+        """Answer the session of each number: the name of its database."""
+        records = Register(self.folder / "data" / "sessions").load()
+        return {record.identity.phone: record.id for record in records if record.identity}
 
     async def write(self, texts: int) -> None:
         """Let each customer write *texts* to its account."""
@@ -76,13 +89,3 @@ class Accounts:
 
     async def _counts(self, account: Account, **query: int) -> list[dict[str, int]]:
         return (await self.lab.deliveries(account.number, since=1 << 60, **query))["items"]
-
-    async def _pair(self, rig: Rig, turns: asyncio.Semaphore) -> float:
-        number, customer = await self.phone("Loja"), await self.phone("Ana")
-        async with turns:
-            session = rig.fleet.create()
-            began = time.monotonic()
-            await self.lab.scan(number, (await rig.fleet.qr(session)).text)
-            await rig.connected(session)
-            self.all.append(Account(session, number, customer))
-            return time.monotonic() - began

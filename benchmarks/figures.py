@@ -6,25 +6,24 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
+from benchmarks.processes import Memory
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One start with so many sessions; `per_worker` None is bare neonize.
-
-    MB are the proportional set sizes of its processes, the hub's first.
-    """
+    """One start with so many sessions; `per_worker` None is bare neonize. CPU and time in seconds, of all its processes."""
 
     sessions: int
     per_worker: int | None
     load: float  # of the machine before it, as in /proc/loadavg
     start_s: float
     start_cpu_s: float
-    login_mb: list[float]
+    login: Memory
     idle_cpu_percent: float
     messages: int
     traffic_s: float
     traffic_cpu_s: float
-    traffic_mb: list[float]
+    traffic: Memory
     stop_s: float
 
     @property
@@ -33,25 +32,32 @@ class Cell:
         return [
             str(self.sessions),
             f"service, {self.per_worker} a worker" if self.per_worker else "bare neonize",
-            str(len(self.login_mb)),
+            f"{self.login.engine_mb / self.sessions:.2f}",
+            f"{self.traffic.engine_mb / self.sessions:.2f}",
+            f"{self.traffic.hub_mb:.0f}" if self.per_worker else "-",
+            f"{len(self.traffic.workers_mb)} x {_mean(self.traffic.workers_mb):.0f}" if self.per_worker else "-",
+            f"{self.traffic.database_mb:.0f}" if self.per_worker else "-",
             f"{self.start_s:.1f}",
             f"{self.start_cpu_s:.1f}",
-            f"{sum(self.login_mb):.0f}",
-            f"{sum(self.login_mb) / self.sessions:.2f}",
-            f"{sum(self.traffic_mb):.0f}",
-            f"{sum(self.traffic_mb) / self.sessions:.2f}",
-            f"{self.traffic_mb[0]:.0f}" if self.per_worker else "-",
+            f"{self.stop_s:.1f}" if self.per_worker else "-",
+            f"{self.idle_cpu_percent:.1f}",
             f"{self.messages / self.traffic_s:.0f}",
             f"{1000 * self.traffic_cpu_s / self.messages:.2f}",
-            f"{self.idle_cpu_percent:.1f}",
-            f"{self.stop_s:.1f}" if self.per_worker else "-",
             f"{self.load:.1f}",
         ]
 
 
+HEAD = [
+    *("sessions", "what", "MB each, login", "MB each, traffic"),
+    *("hub MB", "workers MB", "database MB"),
+    *("start s", "CPU s", "stop s", "idle CPU %"),
+    *("messages/s", "CPU ms each", "load"),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class PairingTime:
-    """How long a session took from asking for its code to connected, in seconds: of the service, with others at once."""
+    """How long a session took from asking for its code to connected, in seconds: of the service, a few at once."""
 
     sessions: int
     median_s: float
@@ -81,13 +87,6 @@ class Report:
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
-HEAD = [
-    *("sessions", "what", "processes", "start s", "its CPU s"),
-    *("login MB", "each", "after traffic MB", "each", "hub MB"),
-    *("messages/s", "CPU ms a message", "idle CPU %", "stop s", "load"),
-]
-
-
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Answer a table whose columns stand under each other; all but the second to the right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
@@ -101,3 +100,7 @@ def _line(line: Sequence[str], widths: Sequence[int]) -> str:
         for place, (text, width) in enumerate(zip(line, widths, strict=True))
     )
     return "  ".join(padded).rstrip()
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return sum(numbers) / len(numbers) if numbers else 0.0

@@ -15,7 +15,7 @@ from benchmarks.accounts import Accounts
 from benchmarks.figures import Cell, PairingTime, Report
 from benchmarks.processes import Tree
 from benchmarks.progress import Progress
-from benchmarks.subjects import Subject, bare, bare_pairing, service
+from benchmarks.subjects import Subject, bare, bare_pairing, whole
 from lab.client import running_lab
 
 
@@ -65,7 +65,7 @@ async def _measure(plan: Plan, accounts: Accounts, per_worker: int | None, say: 
     count = len(accounts.all)
     load = os.getloadavg()[0]
     say(f"{count} sessions, {f'{per_worker} a worker' if per_worker else 'bare neonize'} (load {load:.1f})")
-    subject: AbstractAsyncContextManager[Subject] = service(accounts, per_worker) if per_worker else bare(accounts)
+    subject: AbstractAsyncContextManager[Subject] = whole(accounts, per_worker) if per_worker else bare(accounts)
     began = time.monotonic()
     async with subject as running:
         await running.connected()
@@ -73,14 +73,14 @@ async def _measure(plan: Plan, accounts: Accounts, per_worker: int | None, say: 
         start_cpu_s = tree.cpu_s()
         say(f"connected after {start_s:.1f} s")
         await asyncio.sleep(plan.quiet_s)
-        login_mb = tree.pss_mb()
+        login = tree.memory()
         idle = await tree.cpu_percent(plan.idle_s)
         before_cpu_s = tree.cpu_s()
         traffic_s = await _traffic(plan, accounts, running)
         traffic_cpu_s = tree.cpu_s() - before_cpu_s
         say(f"{2 * plan.texts * count} messages in {traffic_s:.1f} s")
         await asyncio.sleep(plan.quiet_s)
-        traffic_mb = tree.pss_mb()
+        traffic = tree.memory()
         ending = time.monotonic()
     return Cell(
         sessions=count,
@@ -88,20 +88,20 @@ async def _measure(plan: Plan, accounts: Accounts, per_worker: int | None, say: 
         load=load,
         start_s=start_s,
         start_cpu_s=start_cpu_s,
-        login_mb=login_mb,
+        login=login,
         idle_cpu_percent=idle,
         messages=2 * plan.texts * count,
         traffic_s=traffic_s,
         traffic_cpu_s=traffic_cpu_s,
-        traffic_mb=traffic_mb,
+        traffic=traffic,
         stop_s=time.monotonic() - ending,
     )
 
 
 async def _traffic(plan: Plan, accounts: Accounts, running: Subject) -> float:
-    """Each account gets and sends its texts; answers the seconds until all of them had arrived."""
+    """Each account gets and sends its texts; answers the seconds until all of them were kept."""
     began = time.monotonic()
     await asyncio.gather(accounts.write(plan.texts), running.send(plan.texts))
     await accounts.settled()
-    await running.heard(plan.texts * len(accounts.all))
+    await running.kept(2 * plan.texts * len(accounts.all))
     return time.monotonic() - began

@@ -16,6 +16,7 @@ import pytest
 from benchmarks import soak
 from benchmarks.figures import Cell, Report
 from benchmarks.kills import Round
+from benchmarks.processes import Memory
 from benchmarks.sessions import Plan
 from sessions.model import SessionId
 
@@ -34,12 +35,14 @@ def test_a_quick_run_measures_the_service_beside_bare_neonize(tmp_path: Path) ->
     assert ended.returncode == 0, ended.stderr
     service, bare = json.loads(figures.read_text())["cells"]
     assert (service["sessions"], service["per_worker"], bare["per_worker"]) == (2, 25, None)
-    assert len(service["login_mb"]) == 2, "a hub and a worker"
-    assert len(bare["login_mb"]) == 1
     for cell in (service, bare):
         assert cell["messages"] == 2 * 2 * 3
-        assert all(megabytes > 5 for megabytes in cell["login_mb"] + cell["traffic_mb"])
         assert cell["start_cpu_s"] > 0
+        assert cell["login"]["hub_mb"] > 5
+        assert cell["traffic"]["hub_mb"] > 5
+    assert len(service["login"]["workers_mb"]) == 1
+    assert service["login"]["database_mb"] > 5
+    assert (bare["login"]["workers_mb"], bare["login"]["database_mb"]) == ([], 0)
     assert "service, 25 a worker" in ended.stdout
     assert "bare neonize" in ended.stdout
     assert list(folder.iterdir()) == []
@@ -112,18 +115,18 @@ def test_figures_stand_under_each_other() -> None:
         load=1.25,
         start_s=7.5,
         start_cpu_s=11.0,
-        login_mb=[60.0, *[30.0] * 8],
+        login=Memory(hub_mb=60.0, workers_mb=[30.0] * 8, database_mb=40.0),
         idle_cpu_percent=3.0,
         messages=8000,
         traffic_s=10.0,
         traffic_cpu_s=12.0,
-        traffic_mb=[80.0, *[60.0] * 8],
+        traffic=Memory(hub_mb=80.0, workers_mb=[60.0] * 8, database_mb=50.0),
         stop_s=2.0,
     )
     head, rule, row = Report(cells=[cell]).table().splitlines()[-3:]
     assert len(head) == len(rule) == len(row)
-    for figure in ("1.50", "2.80", "1.50", "7.5", "800"):
-        assert figure in row.split()
+    for figure in (" 1.50 ", " 2.80 ", " 8 x 60 ", " 50 ", " 7.5 ", " 800 "):
+        assert figure in row
 
 
 def _round(**more: Any) -> Round:
