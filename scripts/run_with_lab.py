@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 
 PHONES = {"5511900000001": "Ana", "5511900000002": "Bruno"}
 DRAIN_S = 15
+READY = re.compile(r"Vigia is ready on (\S+); the API key is (?:in )?(.+)\.")
 NEXT = """
 Local WhatsApp: {control}   (what its phones can do: docs/lab.md)
 Phones:         {phones}
@@ -29,12 +31,22 @@ Next, in another terminal, see both:
   curl {service}/health/ready
   curl {control}/phones
 
-or pair an account that answers every text with the same text:
+link {first_name}'s phone to a connection:
 
-  {settings} {python} -m sessions.demo --data data/lab/demo
-  curl {control}/phones/{first}/scan --json '{{"qr": "THE CODE IT PRINTS"}}'
+  KEY="X-API-KEY: {key}"
+  API={service}/api/whatsapp-integration
+  curl -H "$KEY" $API/connections --json '{{"connectionId": "loja", "name": "Loja", "ownerId": "eu"}}'
+  QR=$(curl -s -H "$KEY" $API/connections/loja/qr | sed 's/.*"code": *"\\([^"]*\\)".*/\\1/')
+  curl {control}/phones/{first}/scan --json "{{\\"qr\\": \\"$QR\\"}}"
+
+let {second_name} write to it, see the atendimento that this opens, answer, and see what {second_name}'s phone got:
+
   curl {control}/phones/{second}/messages --json '{{"to": "{first}", "text": "oi"}}'
+  curl -H "$KEY" $API/atendimentos/active
+  curl -H "$KEY" $API/messages/send --json '{{"connectionId": "loja", "to": "{second}", "content": "olá", "type": "text"}}'
   curl {control}/phones/{second}/messages
+
+What else it can do: {service}/docs
 
 Ctrl-C ends both.
 """
@@ -52,21 +64,24 @@ def main() -> int:
         with child("connector", "serve", DATA_DIR=str(folder / "service"), **settings) as service:
             if ready := first_line(service):
                 print(ready, end="")
-                print(what_next(place["control"], ready.split()[4].rstrip(";"), settings), flush=True)
+                print(what_next(place["control"], ready), flush=True)
             return service.wait()
 
 
-def what_next(control: str, service: str, settings: dict[str, str]) -> str:
-    """Answer what a newcomer may do now, in commands to paste."""
-    first, second = PHONES
+def what_next(control: str, ready: str) -> str:
+    """Answer what a newcomer may do now, in commands to paste. *ready*: the service's own line, which says where it and its key are."""
+    (first, first_name), (second, second_name) = PHONES.items()
+    said = READY.fullmatch(ready.strip())
+    address, key = said.groups() if said else ("the address above", "")
     return NEXT.format(
         control=control,
-        service=service,
+        service=address,
         phones=", ".join(f"{number} ({name})" for number, name in PHONES.items()),
-        settings=shlex.join(f"{name}={value}" for name, value in settings.items()),
-        python=shlex.quote(os.path.relpath(sys.executable)),
+        key=f"$(cat {shlex.quote(key)})" if Path(key).is_absolute() else "$API_KEY",
         first=first,
+        first_name=first_name,
         second=second,
+        second_name=second_name,
     )
 
 
