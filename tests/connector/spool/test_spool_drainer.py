@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.spool import Delivered, OutRow, Park, Poison, SinkState, Wait
@@ -187,6 +187,7 @@ async def test_it_takes_up_where_an_earlier_run_stopped(house, spool, receiver):
     await a.until(lambda: a.ops == ["1", "2"])
 
 
+@settings(deadline=None, max_examples=30)  # each example has a file of its own
 @given(st.lists(st.sampled_from("dwp"), max_size=12), st.sets(st.integers(0, 19)), st.integers(1, 25))
 def test_whatever_a_sink_answers_each_row_arrives_in_order_or_is_dead(plan, bad, batch):
     asyncio.run(_survives(plan, bad, batch))

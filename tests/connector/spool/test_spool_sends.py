@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.spool import Begun, Conflict, Ended, NewSend, OutRow, Replay, SendState
@@ -69,6 +69,7 @@ async def test_the_answer_is_told_again_after_a_restart(house, spool):
     assert await again.sends.get("m9") is None
 
 
+@settings(deadline=None, max_examples=30)  # each example has a file of its own
 @given(st.lists(st.sampled_from(list(SendStatus)), max_size=5))
 def test_unknown_may_still_turn_out_either_way_and_nothing_else_changes(endings):
     expected = SendState.SENDING
