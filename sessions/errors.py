@@ -96,6 +96,12 @@ class FixUs(SessionsError):
     code = "bug"
 
 
+class GivenUp(FixUs):
+    """The engine worker of this session crashed too often and was stopped: see the log, then connect again."""
+
+    code = "given_up"
+
+
 class SendError:
     """Why a send did not reach WhatsApp, or is not known to have: codes of `Outcome.error`."""
 

@@ -12,7 +12,7 @@ from loguru import logger
 
 from sessions import frames
 from sessions.backoff import Random, Retry, wait_s
-from sessions.errors import Deadline, DiskFull, Locked, SessionsError, WorkerGone
+from sessions.errors import Deadline, DiskFull, GivenUp, Locked, SessionsError, WorkerGone
 from sessions.model import Identity, Life, SessionId, Sign
 from sessions.policy import Verdict, judge
 from sessions.ports import Changed, Keep, Opener, Reachable
@@ -192,6 +192,8 @@ class Session:
             self._go(Verdict(Reason.DISK_FULL, retry=Retry.DISK_FULL))
         except WorkerGone:
             self._go(Verdict(Reason.WORKER_RESTARTING, retry=Retry.WORKER))
+        except GivenUp:
+            self._go(Verdict(Reason.CRASH_LOOP))
         except Deadline:
             self._go(Verdict(Reason.UNREACHABLE, retry=Retry.FIRST_CONNECT))
         except SessionsError as error:

@@ -14,7 +14,7 @@ from sessions import frames
 from sessions.backoff import Random, Retry, wait_s
 from sessions.engine.launch import Launch
 from sessions.engine.process import Hearing, WorkerProcess
-from sessions.errors import NotConnected, SessionsError, WorkerGone
+from sessions.errors import GivenUp, NotConnected, SessionsError, WorkerGone
 
 PING_EVERY_S = 5.0
 PING_DEADLINE_S = 10.0
@@ -71,7 +71,7 @@ class Keeper:
         self._budget = budget or Budget()
         self._chance = chance
         self._process: WorkerProcess | None = None
-        self._up = asyncio.Event()
+        self._settled = asyncio.Event()  # there is a worker, or none is to come
         self._revive = asyncio.Event()
         self._leaving = False
         self._recycle: str | None = None
@@ -82,18 +82,21 @@ class Keeper:
         self._task = asyncio.create_task(self._run(), name=self.name)
 
     async def process(self, within_s: float) -> WorkerProcess:
-        """Answer the running worker, waiting for it. Raises `WorkerGone`."""
+        """Answer the running worker, waiting for it. Raises `WorkerGone`, or `GivenUp` when none is to come."""
         try:
-            await asyncio.wait_for(self._up.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self._settled.wait()
         except TimeoutError:
             raise WorkerGone from None
+        if self.gave_up:
+            raise GivenUp
         if self._process is None:
             raise WorkerGone
         return self._process
 
     def running(self) -> WorkerProcess:
         """Answer the running worker. Raises `WorkerGone` when there is none at this moment."""
-        if self._process is None or not self._up.is_set():
+        if self._process is None or not self._settled.is_set():
             raise WorkerGone
         return self._process
 
@@ -103,13 +106,16 @@ class Keeper:
 
     def revive(self) -> None:
         """Try again after the keeper gave up."""
-        self._revive.set()
+        if self.gave_up:
+            self.gave_up = False
+            self._settled.clear()
+            self._revive.set()
 
     async def stop(self) -> None:
         """Drain the worker and keep none any more."""
         self._leaving = True
         process = self._process
-        if process and self._up.is_set():
+        if process and self._settled.is_set():
             await process.drain()
         if self._task:
             self._task.cancel()
@@ -142,14 +148,14 @@ class Keeper:
             return False
         self.starts += 1
         self._recycle = None
-        self._up.set()
+        self._settled.set()
         logger.info("Worker {} is ready (pid {})", self.name, process.pid)
         watching = asyncio.create_task(self._watch(process), name=f"{self.name}-watch")
         try:
             status = await process.wait()
         finally:
             watching.cancel()
-            self._up.clear()
+            self._settled.clear()
             self._process = None
             self.health = None
         if self._leaving or self._recycle:
@@ -183,8 +189,8 @@ class Keeper:
     async def _wait_for_revival(self) -> None:
         logger.critical("Worker {} crashed {} times in a row and was stopped", self.name, CRASHES_IN_A_ROW)
         self._revive.clear()
+        self._settled.set()
         await self._revive.wait()
-        self.gave_up = False
 
 
 def _notes(error: BaseException) -> list[str]:

@@ -20,6 +20,7 @@ from sessions.errors import (
     DiskFull,
     EngineRefused,
     FixUs,
+    GivenUp,
     Locked,
     NotConnected,
     SessionsError,
@@ -167,6 +168,13 @@ async def test_it_tries_again_longer_and_longer_until_it_succeeds(bench: Bench, 
     assert len({kind for kind, _failures in waits}) == 1
     bench.live(Sign.CONNECTED)
     await until(lambda: bench.reason is Reason.CONNECTED)
+
+
+async def test_a_worker_that_was_given_up_is_said_at_once_and_not_waited_for(bench: Bench, until):
+    bench.answers = [GivenUp()]
+    bench.session.start()
+    await until(lambda: bench.reason is Reason.CRASH_LOOP)
+    assert bench.session.retry_in_s is None
 
 
 async def test_while_whatsapp_cannot_be_reached_the_engine_is_not_troubled(bench: Bench, until, waits):

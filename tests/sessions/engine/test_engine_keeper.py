@@ -15,7 +15,7 @@ from sessions.engine import keeper as keeper_module
 from sessions.engine import process as process_module
 from sessions.engine.keeper import Budget, Events, Keeper
 from sessions.engine.process import WorkerProcess
-from sessions.errors import WorkerGone
+from sessions.errors import GivenUp, WorkerGone
 
 ASK_S = 20.0
 UP_S = 20.0
@@ -111,6 +111,17 @@ async def test_crash_upon_crash_it_waits_longer_and_at_last_gives_up(
     assert fakes.running == []
     with pytest.raises(WorkerGone):
         one.keeper.running()
+    with pytest.raises(GivenUp):
+        await one.up()
+
+
+async def test_whoever_waits_for_a_worker_hears_at_once_that_none_is_to_come(
+    keep: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(keeper_module, "CRASHES_IN_A_ROW", 2)
+    one = keep("exit_early")
+    with pytest.raises(GivenUp):
+        await one.up()
 
 
 async def test_given_up_it_starts_nothing_until_it_is_revived_and_then_begins_anew(
@@ -120,6 +131,7 @@ async def test_given_up_it_starts_nothing_until_it_is_revived_and_then_begins_an
     one = keep("exit_early", "exit_early", "serve")
     await until(lambda: one.keeper.gave_up)
     assert fakes.lives == ["exit_early"] * 2
+    one.keeper.revive()
     one.keeper.revive()
     await one.up()
     assert not one.keeper.gave_up
