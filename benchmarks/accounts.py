@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.progress import Progress
 from benchmarks.rig import Numbers
-from benchmarks.service import running_service
+from benchmarks.service import Service
 from lab.client import LabClient
 from sessions.register import Register
 
 AT_ONCE = 4  # pairings, as MAX_PAIRINGS ships
+PER_WORKER = 25  # while pairing
 ASKING_AT_ONCE = 16
 SETTLE_S = 120.0
 
@@ -34,29 +36,33 @@ class Accounts:
         self.lab = lab
         self.all: list[Account] = []
         self._say = say
-        self._numbers = Numbers()
+        self.number = Numbers()
+
+    def service(self, per_worker: int) -> Service:
+        """Answer the service on this folder, not started yet."""
+        return Service(self.folder / "data", self.lab, per_worker=per_worker)
 
     async def grow(self, count: int) -> list[float]:
         """Pair through the service until there are *count*, a few at once; answers the seconds each new one took."""
         known = len(self.all)
-        async with running_service(self.folder, self.lab.place, MAX_PAIRINGS=AT_ONCE) as service:
-            await service.ready()
+        async with self.service(PER_WORKER) as service:
             await service.connected(known)
             turns = asyncio.Semaphore(AT_ONCE)
 
             async def pair(place: int) -> float:
-                account = Account(f"loja-{place}", await self.phone("Loja"), await self.phone("Ana"))
+                account = Account(f"loja-{place}", self.number(), await self.phone("Ana"))
                 async with turns:
-                    took = await service.pair(account.connection, lambda code: self.lab.scan(account.number, code))
-                self.all.append(account)
-                return took
+                    began = time.monotonic()
+                    await service.pair(account.connection, account.number)
+                    self.all.append(account)
+                    return time.monotonic() - began
 
             async with self._say.ticking(lambda: f"paired {len(self.all)} of {count}"):
                 return await asyncio.gather(*map(pair, range(known, count)))
 
     async def phone(self, name: str) -> str:
         """Make a phone; answers its number."""
-        number = self._numbers()
+        number = self.number()
         await self.lab.phone(number, name)
         return number
 

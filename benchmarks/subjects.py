@@ -9,13 +9,16 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+import aiohttp
 import psutil
 
-from benchmarks.accounts import AT_ONCE, Accounts
+from benchmarks.accounts import AT_ONCE, Account, Accounts
 from benchmarks.lab_engine import Engine, running_engine
-from benchmarks.service import CONNECTED_S, Service, running_service
+from benchmarks.service import LOOK_S, Service
 
+CONNECTED_S = 180.0
 SEND_S = 300.0
+KEPT_S = 300.0
 UNTOLD = ("Message", "Receipt")  # the lab knows what was acknowledged: telling of each would be measured too
 CALL_THREADS = 32  # beside one for each session; a worker of ours has as many
 
@@ -41,36 +44,45 @@ class Subject(Protocol):
 class Whole:
     """The service, over HTTP."""
 
-    def __init__(self, service: Service, accounts: Accounts) -> None:
-        self.pid = service.pid
+    def __init__(self, service: Service, http: aiohttp.ClientSession, accounts: Accounts) -> None:
+        self.pid = _child("connector serve")
         self._service = service
+        self._http = http
         self._accounts = accounts.all
 
     async def connected(self) -> None:
         """Wait until the service says so."""
-        await self._service.ready()
-        await self._service.connected(len(self._accounts))
+        await self._service.connected(len(self._accounts), within_s=CONNECTED_S)
 
     async def send(self, texts: int) -> None:
         """One text after another in each connection, all connections at once."""
 
-        async def one(connection: str, to: str) -> None:
+        async def one(account: Account) -> None:
             for number in range(texts):
-                await self._service.send(connection, to, f"texto {number}")
+                await self._service.send(account.connection, account.customer, f"texto {number}")
 
-        await asyncio.gather(*(one(account.connection, account.customer) for account in self._accounts))
+        await asyncio.gather(*map(one, self._accounts))
 
     async def kept(self, texts: int) -> None:
-        """Wait until they are in the database."""
-        await self._service.recorded(texts)
+        """Wait until so many rows since its start, and all there are, are in the database. Raises `TimeoutError`."""
+        async with asyncio.timeout(KEPT_S):
+            while not await self._recorded(texts):  # noqa: ASYNC110  # it is another process, which tells only when asked
+                await asyncio.sleep(LOOK_S)
+
+    async def _recorded(self, rows: int) -> bool:
+        async with self._http.get("/metrics") as answer:
+            figures = dict(line.rsplit(" ", 1) for line in (await answer.text()).splitlines())
+        waiting, delivered = (
+            float(figures[f'vigia_sink_{name}{{sink="record"}}']) for name in ("depth", "delivered_total")
+        )
+        return not waiting and delivered >= rows
 
 
 class Bare:
     """neonize's own client, every session in one process."""
 
     def __init__(self, engine: Engine, accounts: Accounts) -> None:
-        own = psutil.Process().children()
-        self.pid = next(one.pid for one in own if "benchmarks.lab_engine_driver" in one.cmdline())
+        self.pid = _child("benchmarks.lab_engine_driver")
         self._engine = engine
         self._lab = accounts.lab
         sessions = accounts.sessions()
@@ -103,9 +115,8 @@ class Bare:
 @asynccontextmanager
 async def whole(accounts: Accounts, per_worker: int) -> AsyncGenerator[Whole]:
     """Run the service with so many sessions a worker."""
-    place = accounts.lab.place
-    async with running_service(accounts.folder, place, SESSIONS_PER_WORKER=per_worker) as service:
-        yield Whole(service, accounts)
+    async with accounts.service(per_worker) as service, aiohttp.ClientSession(service.url) as http:
+        yield Whole(service, http, accounts)
 
 
 @asynccontextmanager
@@ -132,3 +143,8 @@ async def bare_pairing(accounts: Accounts, count: int) -> float:
                 return time.monotonic() - began
 
         return statistics.median(await asyncio.gather(*map(pair, numbers)))
+
+
+def _child(words: str) -> int:
+    """Answer the child of this program whose command has these words."""
+    return next(one.pid for one in psutil.Process().children() if words in " ".join(one.cmdline()))
