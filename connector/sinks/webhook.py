@@ -18,15 +18,18 @@ from standardwebhooks import Webhook
 
 from connector.sinks.answers import Trouble, of_failure, of_status
 from connector.spool.rows import StoredOut
-from connector.spool.sink import Delivered, Park, Poison, Verdict, Wait
+from connector.spool.sink import Delivered, Going, Park, Poison, Verdict, Wait
+from sessions.backoff import Backoff
 
 CHAINS = 8
 """Requests under way at once."""
 TIMEOUT = aiohttp.ClientTimeout(total=15.0, sock_connect=5.0)
-SLOW_S = 2.0
-"""A request that takes longer is waited for in later turns, beside the others' events."""
+TURN_S = 0.5
+"""How long one turn may take. A request that takes longer is waited for in later turns, beside the others' events."""
 ALONE_S = 3600.0
 """How long an event may fail while others arrive, before it counts as the cause."""
+ALONE_AGAIN = Backoff(first_s=1.0, factor=2.0, cap_s=60.0, jitter=0.0)
+"""How often such an event is tried meanwhile."""
 REFUSALS_IN_A_ROW = 20
 """So many refused with nothing taken in between say that it is not the events."""
 _ANSWER_BYTES = 16_384
@@ -42,6 +45,15 @@ class Target:
 
 class _Identified(msgspec.Struct):
     id: str
+
+
+@dataclass(slots=True)
+class _Failing:
+    """A row that did not arrive: since when, how often it was tried, when to try it again if it fails alone."""
+
+    since: float
+    tries: int = 0
+    next_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -63,31 +75,33 @@ class WebhookSink:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
-        slow_s: float = SLOW_S,
+        turn_s: float = TURN_S,
     ) -> None:
         self._url = target.url
         self._signer = Webhook(target.secret)
         self._http = http
         self._now = now
         self._clock = clock
-        self._slow_s = slow_s
+        self._turn_s = turn_s
         self._slots = asyncio.Semaphore(CHAINS)
         self._flights: dict[str, asyncio.Task[Trouble | None]] = {}
-        self._asked: dict[str, float] = {}  # when each chain's present request began
         self._arrived: set[int] = set()  # rows that the outbox does not know of yet
         self._refused: dict[int, str] = {}  # rows the receiver will never take, until they are buried
-        self._failing: dict[int, float] = {}  # since when
+        self._failing: dict[int, _Failing] = {}
         self._refusals = 0
         self._last_taken = 0.0
 
     async def deliver(self, rows: list[StoredOut]) -> Verdict:
-        """Send what can be sent; answer once all of it is decided, or a slow request is all that is left to wait for."""
+        """Send what can be sent; answer once all of it is decided, or the turn is over."""
         turn = _Turn()
         for chain, waiting in self._chains(rows).items():
             if chain not in self._flights:
                 self._flights[chain] = asyncio.create_task(self._fly(waiting, turn), name=f"webhook-{chain[:8]}")
         try:
-            await self._until_landed_or_slow()
+            if self._flights:
+                await asyncio.wait(self._flights.values(), timeout=self._turn_s)
+            elif not any(row.seq in self._refused or row.seq in self._arrived for row in rows):
+                await asyncio.sleep(self._turn_s)  # all that is left fails alone, and is not due
         finally:
             turn.over = True
         troubles = self._landed()
@@ -102,19 +116,12 @@ class WebhookSink:
         await asyncio.gather(*self._flights.values(), return_exceptions=True)
         self._flights.clear()
 
-    async def _until_landed_or_slow(self) -> None:
-        under_way = set(self._flights.values())
-        while under_way:
-            _, under_way = await asyncio.wait(under_way, timeout=self._slow_s)
-            if any(self._clock() - asked > self._slow_s for asked in self._asked.values()):
-                return
-
     def _chains(self, rows: list[StoredOut]) -> dict[str, list[StoredOut]]:
-        """Sort what is still to be sent by chain; a chain ends before a row that was refused."""
+        """Sort what is still to be sent by chain; a chain ends before a row that was refused, or is not due."""
         chains: dict[str, list[StoredOut]] = {}
         blocked: set[str] = set()
         for row in rows:
-            if row.seq in self._refused:
+            if row.seq in self._refused or self._not_due(row):
                 blocked.add(row.chain)
             elif row.seq not in self._arrived and row.chain not in blocked:
                 chains.setdefault(row.chain, []).append(row)
@@ -126,11 +133,7 @@ class WebhookSink:
             for row in rows:
                 if turn.over:
                     return None
-                self._asked[row.chain] = self._clock()
-                try:
-                    trouble = self._noted(row, await self._post(row))
-                finally:
-                    del self._asked[row.chain]
+                trouble = self._noted(row, await self._post(row))
                 if trouble:
                     turn.over = turn.over or trouble.everywhere
                     return trouble
@@ -170,12 +173,26 @@ class WebhookSink:
             self._last_taken = self._clock()
             return None
         if isinstance(trouble.verdict, Wait) and not trouble.everywhere:
-            since = self._failing.setdefault(row.seq, self._clock())
-            if self._last_taken > since and self._clock() - since > ALONE_S:
+            failing = self._failing.setdefault(row.seq, _Failing(self._clock()))
+            if self._alone(failing) and self._clock() - failing.since > ALONE_S:
                 trouble = Trouble(Poison(f"{trouble.verdict.reason} So it did to this event alone."), everywhere=False)
+            else:
+                wait = ALONE_AGAIN.first_s * ALONE_AGAIN.factor ** min(failing.tries, 64)
+                failing.next_at = self._clock() + max(
+                    min(wait, ALONE_AGAIN.cap_s), trouble.verdict.retry_after_s or 0.0
+                )
+                failing.tries += 1
         if isinstance(trouble.verdict, Poison):
             return self._refuse(row, trouble.verdict)
         return trouble
+
+    def _alone(self, failing: _Failing) -> bool:
+        """Whether others arrived since an event began to fail."""
+        return self._last_taken > failing.since
+
+    def _not_due(self, row: StoredOut) -> bool:
+        failing = self._failing.get(row.seq)
+        return failing is not None and self._alone(failing) and self._clock() < failing.next_at
 
     def _refuse(self, row: StoredOut, verdict: Poison) -> Trouble:
         self._refusals += 1
@@ -202,12 +219,11 @@ class WebhookSink:
                 return Wait(trouble.verdict.reason, trouble.verdict.retry_after_s, arrived)
         for row in rows:
             if row.seq in self._refused:
-                return Poison(self._refused.pop(row.seq) if len(rows) == 1 else self._refused[row.seq], arrived)
-        for verdict in verdicts:
-            if isinstance(verdict, Wait):
-                return Wait(
-                    verdict.reason, 1.0 if arrived else None, arrived
-                )  # it takes others: they shall not wait long
+                return Poison(self._refused.pop(row.seq), arrived, row.seq)
         if len(arrived) == len(rows):
             return Delivered()
-        return Wait("The webhook's receiver takes its time.", 0.0, arrived)
+        fresh = [one for row in rows if (one := self._failing.get(row.seq)) and not self._alone(one)]
+        for verdict in verdicts:
+            if isinstance(verdict, Wait) and fresh and not arrived:
+                return Wait(verdict.reason, None)
+        return Going(arrived)

@@ -16,7 +16,7 @@ from connector.spool.rows import (
     StoredOut,
 )
 from connector.spool.sends import Begun, Conflict, Replay, Sends
-from connector.spool.sink import Delivered, Park, Poison, Sink, Verdict, Wait
+from connector.spool.sink import Delivered, Going, Park, Poison, Sink, Verdict, Wait
 from connector.spool.spool import Spool
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Delivered",
     "Drainer",
     "Ended",
+    "Going",
     "Mover",
     "NewSend",
     "OutRow",

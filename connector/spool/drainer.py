@@ -17,7 +17,7 @@ from connector.spool.clock import wall_us
 from connector.spool.errors import SpoolError
 from connector.spool.outbox import Outbox
 from connector.spool.rows import StoredOut
-from connector.spool.sink import Delivered, Park, Poison, Sink, Verdict, Wait
+from connector.spool.sink import Delivered, Going, Park, Poison, Sink, Verdict, Wait
 from sessions.backoff import Backoff
 
 BATCH = 500
@@ -133,14 +133,16 @@ class Drainer:
                 refusal = await self._offer(rows)
             except SpoolError as error:
                 refusal = Wait(str(error))
-            if refusal:
+            if isinstance(refusal, Going):
+                self._recovered()
+            elif refusal:
                 await self._hold(refusal)
             elif rows:
                 self._recovered()
             else:
                 await _within(self._more, IDLE_S)
 
-    async def _offer(self, rows: Sequence[StoredOut]) -> Wait | Park | None:
+    async def _offer(self, rows: Sequence[StoredOut]) -> Going | Wait | Park | None:
         """Offer *rows*, in halves if one of them is poison; delete what arrived; answer what stopped it, if anything did."""
         if not rows:
             return None
@@ -154,6 +156,9 @@ class Drainer:
         if len(rows) == 1:
             await self._bury(rows[0], verdict.reason)
             return None
+        if named := next((row for row in rows if row.seq == verdict.seq), None):
+            await self._bury(named, verdict.reason)
+            return Going()
         rest = [row for row in rows if row.seq not in verdict.delivered]
         middle = len(rest) // 2
         return await self._offer(rest[:middle]) or await self._offer(rest[middle:])

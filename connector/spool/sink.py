@@ -1,4 +1,4 @@
-"""Where outbox rows go, and the four answers a sink may give."""
+"""Where outbox rows go, and the five answers a sink may give."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ _NONE: frozenset[int] = frozenset()
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """All of it arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """The other side takes what it is given, and some of it is under way still: the rest is offered again at once.
+
+    A sink that answers so takes its time to do it: nobody waits in between. `delivered`: the seqs of rows that arrived.
+    """
+
+    delivered: Set[int] = _NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +48,17 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """A row can never go in. Of a batch nothing went in but `delivered`; the rest is offered again in halves until it is found."""
+    """A row can never go in. Of a batch nothing went in but `delivered`; the rest is offered again in halves until it is found.
+
+    `seq`: the row, where the sink knows which it is: then nothing has to be searched.
+    """
 
     reason: str
     delivered: Set[int] = _NONE
+    seq: int | None = None
 
 
-Verdict = Delivered | Wait | Park | Poison
+Verdict = Delivered | Going | Wait | Park | Poison
 
 
 class Sink(Protocol):

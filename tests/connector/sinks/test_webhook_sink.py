@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,8 +18,9 @@ from standardwebhooks import Webhook
 
 from connector.guard import outgoing
 from connector.sinks.webhook import ALONE_S, REFUSALS_IN_A_ROW, Target, WebhookSink
+from connector.spool import Drainer, Spool
 from connector.spool.rows import StoredOut
-from connector.spool.sink import Delivered, Park, Poison, Wait
+from connector.spool.sink import Delivered, Going, Park, Poison, Wait
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
@@ -140,25 +142,21 @@ async def test_a_failing_event_keeps_its_chain_in_order_and_no_other_from_going(
     """What arrived is told, so that it is not sent again; what comes after the failure in its chain is not sent at all."""
     receiver.says(2, 500)
     rows = [row(1, "a"), row(2, "a"), row(3, "a"), row(4, "b"), row(5, "b")]
-    sink = make()
-    found = await sink.deliver(rows)
-    assert isinstance(found, Wait)
-    assert found.delivered == {1, 4, 5}
+    sink = make(clock=lambda: 0.0)
+    assert await sink.deliver(rows) == Going({1, 4, 5})
+    assert isinstance(await sink.deliver([one for one in rows if one.seq in (2, 3)]), Wait)
     del receiver.answers[2]
     assert await sink.deliver([one for one in rows if one.seq in (2, 3)]) == Delivered()
     assert [n for n in receiver.taken if n < 4] == [1, 2, 3]
     assert len(receiver.taken) == 5
 
 
-async def test_a_refused_event_is_found_without_asking_twice(receiver: Receiver, make) -> None:
-    """In a batch, then in halves, then alone: the receiver is asked once about it, and never early about what follows it."""
+async def test_a_refused_event_is_named_and_ends_its_chain_until_it_is_gone(receiver: Receiver, make) -> None:
+    """The receiver is asked once about it, and never early about what follows it."""
     receiver.says(2, 422)
     sink = make()
-    rows = [row(1), row(2), row(3), row(4, "b")]
-    found = await sink.deliver(rows)
-    assert (type(found), found.delivered) == (Poison, {1, 4})
-    assert isinstance(await sink.deliver([row(2), row(3)]), Poison)
-    assert isinstance(await sink.deliver([row(2)]), Poison)
+    found = await sink.deliver([row(1), row(2), row(3), row(4, "b")])
+    assert (type(found), found.delivered, found.seq) == (Poison, {1, 4}, 2)
     assert receiver.asked.count(2) == 1
     assert 3 not in receiver.asked
     assert await sink.deliver([row(3)]) == Delivered()
@@ -184,11 +182,15 @@ async def test_an_event_that_fails_alone_for_an_hour_is_set_aside(receiver: Rece
     """Others arrive all the time: then it is this one, and it holds up its chain no longer. When none arrives it only waits."""
     receiver.says(1, 500)
     now = [0.0]
-    sink = make(clock=lambda: now[0])
+    sink = make(clock=lambda: now[0], turn_s=0.2)
     assert isinstance(await sink.deliver([row(1)]), Wait)
     now[0] = ALONE_S + 1
     assert isinstance(await sink.deliver([row(1)]), Wait)
-    assert await sink.deliver([row(2, "b")]) == Delivered()
+    assert await sink.deliver([row(1), row(2, "b")]) == Going({2})
+    asked = len(receiver.asked)
+    assert await sink.deliver([row(1), row(3, "b")]) == Going({3})  # it is not due: the others go without it
+    assert len(receiver.asked) == asked + 1
+    now[0] += 60
     assert isinstance(await sink.deliver([row(1)]), Poison)
 
 
@@ -201,12 +203,12 @@ async def test_a_slow_answer_holds_up_its_own_chain_alone(receiver: Receiver, ma
         return web.Response()
 
     receiver.answers[1] = hold
-    sink = make(slow_s=0.05)
+    sink = make(turn_s=0.05)
     rows = [row(1, "slow"), row(2, "slow"), row(3, "b")]
     found = await sink.deliver(rows)
-    assert (type(found), found.delivered, found.retry_after_s) == (Wait, {3}, 0.0)
+    assert found == Going({3})
     found = await sink.deliver([*rows[:2], row(4, "b"), row(5, "c")])
-    assert (type(found), found.delivered) == (Wait, {4, 5})
+    assert found == Going({4, 5})
     held.set()
     while not isinstance(found, Delivered):
         rows = [one for one in rows[:2] if one.seq not in found.delivered]
@@ -262,7 +264,50 @@ async def test_closing_breaks_off_what_is_under_way(receiver: Receiver, make) ->
         return web.Response()
 
     receiver.answers[1] = hold
-    sink = make(slow_s=0.01)
-    assert isinstance(await sink.deliver([row(1)]), Wait)
+    sink = make(turn_s=0.01)
+    assert await sink.deliver([row(1)]) == Going()
     await asyncio.wait_for(sink.close(), 2)
     held.set()
+
+
+async def test_a_slow_receiver_and_a_failing_event_hold_up_no_other_chain_on_the_real_queue(
+    receiver: Receiver, make, tmp_path: Path
+) -> None:
+    """Through the outbox and its drainer: everything else arrives while one request hangs and one event fails for ever."""
+    held = asyncio.Event()
+
+    async def hold() -> web.Response:
+        await held.wait()
+        return web.Response()
+
+    receiver.answers[1] = hold
+    receiver.says(2, 500)
+    receiver.says(5, 422)
+    spool = await Spool.opened(tmp_path / "spool")
+    drainer = Drainer(make(turn_s=0.05), spool.outbox)
+    try:
+        await spool.outbox.put(
+            [row(1, "slow"), row(2, "failing"), row(3, "slow"), row(4, "failing"), row(5, "c"), row(6, "c")]
+        )
+        drainer.start()
+        for n in range(10, 40):
+            await spool.outbox.put([row(n, "abc"[n % 3])])
+            await until(lambda n=n: n in receiver.taken)
+        assert receiver.asked.count(1) == 1
+        assert not {3, 4} & set(receiver.asked)
+        assert drainer.view.dead == 1
+        held.set()
+        del receiver.answers[2]
+        await until(lambda: drainer.view.depth == 0)
+        assert [n for n in receiver.taken if n in (1, 3)] == [1, 3]
+        assert [n for n in receiver.taken if n in (2, 4)] == [2, 4]
+        assert len(receiver.taken) == len(set(receiver.taken)) == 35
+    finally:
+        await drainer.stop()
+        await spool.close()
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not fact():  # noqa: ASYNC110 - what a receiver took has no event
+            await asyncio.sleep(0.005)
