@@ -55,7 +55,8 @@ async def test_it_keeps_its_promises(builder: Any, tmp_path: Path) -> None:
     there = rig.memory.with_atendimento()
     async with served(rig) as url:
         await run(
-            "curl", "-sf", f"{url}/sessions/start", "-H", f"X-API-KEY: {KEY}", "--json", '{"tenantId": "minha-conexao-1"}'
+            "curl", "-sf", f"{url}/sessions/start", "-H", f"X-API-KEY: {KEY}", "-H", "Content-Type: application/json",
+            "-d", '{"tenantId": "minha-conexao-1"}'
         )  # fmt: skip
         rig.memory.be("minha-conexao-1", "connected", "connected")
         settings = tmp_path / "schemathesis.toml"
