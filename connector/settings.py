@@ -69,7 +69,7 @@ def _database(value: SecretStr) -> SecretStr:
 
 def _web_address(value: SecretStr) -> SecretStr:
     parts = urlsplit(value.get_secret_value())
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or parts.port == 0:
         raise ValueError("not an http address")
     return value
 

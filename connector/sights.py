@@ -79,10 +79,12 @@ class Seen:
         return found
 
     def _away_s(self) -> float | None:
-        """Seconds since the database last answered, as the record's sink and the embedded server tell it."""
-        waiting = any(one.view.name == RECORD and one.view.state is Draining.WAITING for one in self.drainers)
-        down = self.embedded is not None and self.embedded.view.running is not Running.UP
-        if not (waiting or down):
+        """Seconds since the embedded server was last up, or since one of another's stopped answering the record's sink."""
+        if self.embedded is not None:
+            away = self.embedded.view.running is not Running.UP
+        else:
+            away = any(one.view.name == RECORD and one.view.state is Draining.WAITING for one in self.drainers)
+        if not away:
             self.away_since = None
             return None
         self.away_since = self.away_since or time.monotonic()
