@@ -98,6 +98,8 @@ def serve(hub: Hub, life: str) -> None:
                 hub.say(frames.Reply(id=asked.id, error="stuck", sentence="It does not let go."))
             case frames.Send() if asked.text == "die":
                 os._exit(9)
+            case frames.Send() if asked.text == "silence":
+                pass
             case _:
                 hub.say(frames.Reply(id=asked.id, text=getattr(asked, "session", "")))
 
