@@ -34,7 +34,10 @@ from connector.store.postgres import Postgres
 from connector.store.store import Store
 from sessions.engine import Lab, Launch
 from sessions.fleet import Fleet, Options
+from sessions.model import SessionId
+from sessions.ports import Changed
 from sessions.redaction import Redactor
+from sessions.state import UNPAIRED, Reason, State
 from watchdog.watchdog import Watchdog
 
 DRAINED_S = 3.0  # what sinks may still take when the service stops; the rest stays on disk
@@ -64,11 +67,22 @@ class Assembly:
         board = Board()
         sinks: list[Sink] = [RecordSink(store, board), *await _webhook(settings, data, redact, parts)]
         names = frozenset(sink.name for sink in sinks)
-        connections = Connections(spool.connections, spool.outbox, names, time.time)
-        fleet = _fleet(settings, data, connections)
-        outbound = Outbound(Parts(connections, fleet, spool.sends, board, names, spool.outbox.next_version))
+        metrics = Metrics()
+        connections = Connections(spool.connections, spool.outbox, names, time.time, metrics.forget)
+        fleet = _fleet(settings, data, _changes(connections, metrics))
+        outbound = Outbound(
+            Parts(
+                connections,
+                fleet,
+                spool.sends,
+                board,
+                names,
+                spool.outbox.next_version,
+                ended=metrics.send_ended,
+            )
+        )
         drainers = [Drainer(sink, spool.outbox) for sink in sinks]
-        mover = spool.mover(Inbound(connections.refs, names), fleet.rung)
+        mover = spool.mover(Inbound(connections.refs, names, metrics.event_received), fleet.rung)
         await connections.load(fleet)
         await _start_spool(parts, mover, drainers)
         _run(parts, connections.run(), "connections")
@@ -76,7 +90,6 @@ class Assembly:
         await fleet.start()
         _run(parts, _recover(mover, outbound, int(time.time() * 1_000_000)), "recover-sends")
         seen = Seen(fleet, spool, mover, drainers, embedded, data.path, connections)
-        metrics = Metrics()
         metrics.watch(seen.figures)
         watchdog = Watchdog(Eyes(seen), Hands(seen), Tally(metrics))
         parts.push_async_callback(watchdog.stop)
@@ -116,11 +129,22 @@ async def _webhook(settings: Settings, data: DataDir, redact: Redactor, parts: A
     return [sink]
 
 
-def _fleet(settings: Settings, data: DataDir, connections: Connections) -> Fleet:
+def _changes(connections: Connections, metrics: Metrics) -> Changed:
+    """Tell the connections of a session's change, and count the pairings that it ends."""
+
+    def changed(session: SessionId, before: State, now: State) -> None:
+        connections.changed(session, before, now)
+        if before.reason is Reason.LINKING and now.reason is Reason.STARTING:
+            metrics.pairings.labels("paired").inc()
+        elif before.reason in (Reason.WAITING_SCAN, Reason.LINKING) and now.reason in UNPAIRED:
+            metrics.pairings.labels(now.reason.code).inc()
+
+    return changed
+
+
+def _fleet(settings: Settings, data: DataDir, changed: Changed) -> Fleet:
     lab = settings.lab and Lab(proxy=settings.lab.proxy, ca=settings.lab.ca, root_key=settings.lab.root_key)
-    options = Options(
-        per_worker=settings.sessions_per_worker, max_pairings=settings.max_pairings, changed=connections.changed
-    )
+    options = Options(per_worker=settings.sessions_per_worker, max_pairings=settings.max_pairings, changed=changed)
     return Fleet(data.path, Launch(spool=data.path / "spool", lab=lab), options)
 
 

@@ -78,11 +78,19 @@ class Change:
 class Connections:
     """All of them. `load` before use, `run` meanwhile; `changed` is the fleet's to call."""
 
-    def __init__(self, local: Local, spool: Spool, sinks: frozenset[str], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        local: Local,
+        spool: Spool,
+        sinks: frozenset[str],
+        clock: Callable[[], float],
+        forgotten: Callable[[str], None] = lambda _connection_id: None,
+    ) -> None:
         self._local = local
         self._spool = spool
         self._sinks = sinks
         self._clock = clock
+        self._forgotten = forgotten
         self._fleet: Sessions
         self._kept: dict[str, Connection] = {}
         self._refs: dict[SessionId, ConnectionRef] = {}
@@ -173,6 +181,7 @@ class Connections:
         del self._kept[kept.id]
         await self._local.delete(kept.id)
         await self._keep(replace(kept, id=f"{REMOVED}{kept.session}", body=msgspec.json.encode(known)))
+        self._forgotten(kept.id)
         return not confirmed
 
     async def restart(self, connection_id: str) -> ConnectionView:

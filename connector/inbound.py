@@ -12,18 +12,31 @@ from sessions.model import RAW, Life, Message, Outcome, Receipt, SessionId, Typi
 
 RECORD, WEBHOOK = "record", "webhook"
 
+Count = Callable[[str, str], None]
+"""Is told of each event: its connection's id, its kind."""
+
+
+def nobody_counts(_connection_id: str, _kind: str) -> None:
+    """Count nothing."""
+
 
 class Inbound:
     """Turns one inbox row into the rows of every sink there is, in the order things happened. The mover calls it."""
 
-    def __init__(self, connections: Mapping[SessionId, ConnectionRef], sinks: frozenset[str]) -> None:
+    def __init__(
+        self, connections: Mapping[SessionId, ConnectionRef], sinks: frozenset[str], count: Count = nobody_counts
+    ) -> None:
         self._connections = connections
         self._sinks = sinks
+        self._count = count
 
     def __call__(self, file: str, row: StoredRow, next_version: Callable[[], int]) -> list[OutRow | Ended]:
         """Answer what *row* comes to; nothing for a session that is no connection, or for an event without words."""
         connection = self._connections.get(SessionId(row.session))
-        if connection is None or row.kind == RAW or row.body is None:
+        if connection is None:
+            return []
+        self._count(connection.id, row.kind)
+        if row.kind == RAW or row.body is None:
             return []
         words = decode(row.kind, row.body)
         stamp = Stamp(f"{file}:{row.seq}", next_version())

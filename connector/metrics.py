@@ -52,11 +52,11 @@ class WorkerFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a scrape looks at. `inbox_rows`: rows that workers wrote and the spool has not taken yet."""
+    """What a scrape looks at. `inbox_bytes`: what the workers' files on disk take, read rows included."""
 
     sessions: tuple[SessionFigures, ...] = ()
     pairings: int = 0
-    inbox_rows: int = 0
+    inbox_bytes: int = 0
     sinks: tuple[SinkFigures, ...] = ()
     workers: tuple[WorkerFigures, ...] = ()
 
@@ -80,6 +80,15 @@ class Metrics:
         """Count a request that was answered: by its route's pattern, never by its path."""
         self.requests.labels(method, route, str(status)).inc()
         self.request_seconds.labels(method, route).observe(seconds)
+
+    def event_received(self, connection_id: str, kind: str) -> None:
+        """Count an event taken from a worker."""
+        self.received.labels(connection_id, kind).inc()
+
+    def send_ended(self, connection_id: str, outcome: str, seconds: float) -> None:
+        """Count how a send ended, and how long its caller waited for that."""
+        self.sends.labels(connection_id, outcome).inc()
+        self.send_seconds.observe(seconds)
 
     def watch(self, look: Callable[[], Figures]) -> None:
         """Look at the service's own figures at each scrape. *look* must answer at once."""
@@ -124,7 +133,7 @@ def _samples(now: Figures) -> list[Metric]:
         _gauge("vigia_connection_status", "1 for the status and reason a connection has.", statuses, "connectionId", "status", "reason"),
         _gauge("vigia_connections", "Connections by status.", Tally((one.status,) for one in now.sessions), "status"),
         _gauge("vigia_pairings_open", "Pairings under way.", {(): now.pairings}),
-        _gauge("vigia_inbox_rows", "Rows that workers wrote and the spool has not taken yet.", {(): now.inbox_rows}),
+        _gauge("vigia_inbox_bytes", "Bytes of the files that workers write events to.", {(): now.inbox_bytes}),
         _gauge("vigia_sink_depth", "Rows that wait for a sink.", {(one.name,): one.depth for one in sinks}, "sink"),
         _gauge("vigia_sink_lag_seconds", "Age of a sink's oldest row.", {(one.name,): one.oldest_s for one in sinks}, "sink"),
         _gauge("vigia_sink_state", "1 for the state a sink is in.", {(one.name, one.state): 1 for one in sinks}, "sink", "state"),

@@ -50,7 +50,10 @@ class Board(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What sending works with. `next_version`: the hybrid clock; `clock`: unix seconds; `sinks`: those there are."""
+    """What sending works with. `next_version`: the hybrid clock; `clock`: unix seconds; `sinks`: those there are.
+
+    `ended` is told of each send's connection, outcome and seconds.
+    """
 
     connections: Connections
     fleet: Fleet
@@ -59,6 +62,7 @@ class Parts:
     sinks: frozenset[str]
     next_version: Callable[[], int]
     clock: Callable[[], float] = time.time
+    ended: Callable[[str, str, float], None] = lambda _connection_id, _outcome, _seconds: None
 
 
 class Outbound:
@@ -152,13 +156,16 @@ class Outbound:
         return await asyncio.shield(work)
 
     async def _ask(self, ref: ConnectionRef, wanted: SendIn, to: str, send: Send) -> SentView:
+        began = time.monotonic()
         try:
             outcome = await self._parts.fleet.send(SessionId(ref.session), send.message_id, to, wanted.content)
         except SessionsError:
             # The engine was not reached: it is certain that nothing left.
             failed = Outcome(ref=send.message_id, status=SendStatus.FAILED, to=to, error=SendError.NOT_CONNECTED)
             await self._close(ref, failed)
+            self._parts.ended(ref.id, failed.status.value, time.monotonic() - began)
             raise
+        self._parts.ended(ref.id, outcome.status.value, time.monotonic() - began)
         if outcome.error in HUBS_OWN:
             await self._close(ref, outcome)
         atendimento = await self._parts.board.wait(send.message_id, RECORDED_S)

@@ -59,6 +59,7 @@ class Seen:
                 SessionFigures(name, view.state.reason.status.value, view.state.reason.code) for name, view in named
             ),
             pairings=self.fleet.pairings,
+            inbox_bytes=sum(map(_size, self.fleet.spool.glob("inbox-*.db*"))),
             sinks=tuple(_figures(one.view) for one in self.drainers),
             workers=tuple(
                 WorkerFigures(one.name, one.sessions, one.starts, one.health.rss_bytes if one.health else None)
@@ -150,3 +151,10 @@ def _sink(view: SinkView) -> SinkSight:
 
 def _figures(view: SinkView) -> SinkFigures:
     return SinkFigures(view.name, view.depth, view.oldest_s or 0.0, view.state.value, view.delivered, view.dead)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # retired this moment

@@ -151,15 +151,14 @@ class Drainer:
             await self._done(rows)
             return None
         await self._done([row for row in rows if row.seq in verdict.delivered])
+        if verdict.delivered:
+            self._refusals = 0  # it is getting on: the next wait is a short one
         if not isinstance(verdict, Poison):
             return verdict
-        if len(rows) == 1:
-            await self._bury(rows[0], verdict.reason)
-            return None
-        if named := next((row for row in rows if row.seq == verdict.seq), None):
-            await self._bury(named, verdict.reason)
-            return Going()
         rest = [row for row in rows if row.seq not in verdict.delivered]
+        if named := next((row for row in rest if len(rows) == 1 or row.seq == verdict.seq), None):
+            await self._bury(named, verdict.reason)
+            return Going() if len(rest) > 1 else None
         middle = len(rest) // 2
         return await self._offer(rest[:middle]) or await self._offer(rest[middle:])
 
