@@ -30,12 +30,13 @@ Event = dict[str, Any]
 
 
 class Refused(Exception):
-    """The service answered with a problem. `code` is its stable word."""
+    """The service answered with a problem. `code` is its stable word; `message_id` the send that failed, if one did."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         super().__init__(f"{status} {problem.get('code')}: {problem.get('detail')}")
         self.status = status
         self.code = str(problem.get("code"))
+        self.message_id: str | None = problem.get("messageId")
 
 
 class Receiver:
