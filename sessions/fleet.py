@@ -60,7 +60,7 @@ class Fleet:
         self.engine = Engine(launch, self._ears(), per_worker=self._options.per_worker, budget=self._options.budget)
         self._tools = Tools(
             engine=self.engine,
-            reachable=Reach(launch.lab.proxy if launch.lab else None),
+            reachable=Reach(launch.proxy()),
             register=self.register,
             keep=self.register.save,
             changed=self._options.changed,

@@ -82,6 +82,13 @@ class Launch:
         """Whether the disk is too full to begin anything: some way above the mark at which workers disconnect."""
         return self.free_bytes(self.spool) < BEGIN_ABOVE * self.low_water_bytes
 
+    def proxy(self, own: Mapping[str, str] | None = None) -> str | None:
+        """Answer the URL of the proxy that workers go through, if any."""
+        if self.lab:
+            return self.lab.proxy
+        environment = self.environment(own)
+        return environment.get("HTTPS_PROXY") or environment.get("https_proxy") or None
+
     def new_inbox(self, worker: str) -> Path:
         """Answer the file for one start of *worker*: never used before."""
         return self.spool / inbox_name(worker, secrets.token_hex(8))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from urllib.parse import urlsplit
+from base64 import b64encode
+from urllib.parse import SplitResult, unquote, urlsplit
 
 HOST, PORT = "web.whatsapp.com", 443
+PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 TRY_S = 5.0
 REMEMBERED_S = 2.0  # two hundred sessions ask at once when the network comes back
 
 
 class Reach:
-    """Answers from memory for two seconds."""
+    """Answers from memory for two seconds. Goes the engine's way: through *proxy*, a URL, where there is one."""
 
     def __init__(self, proxy: str | None = None) -> None:
         self._proxy = proxy
@@ -30,8 +32,14 @@ class Reach:
 
     async def _try(self) -> bool:
         try:
-            return await asyncio.wait_for(self._through_proxy() if self._proxy else self._directly(), TRY_S)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(TRY_S):
+                return await (self._through_proxy(urlsplit(self._proxy)) if self._proxy else self._directly())
+        except (
+            OSError,
+            ValueError,
+            EOFError,
+            asyncio.LimitOverrunError,
+        ):  # TimeoutError is an OSError; no URL, a ValueError
             return False
 
     async def _directly(self) -> bool:
@@ -39,12 +47,20 @@ class Reach:
         writer.close()
         return True
 
-    async def _through_proxy(self) -> bool:
-        place = urlsplit(self._proxy or "")
-        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    async def _through_proxy(self, proxy: SplitResult) -> bool:
+        reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or PROXY_PORTS.get(proxy.scheme, 0))
         try:
-            writer.write(f"CONNECT {HOST}:{PORT} HTTP/1.1\r\nHost: {HOST}:{PORT}\r\n\r\n".encode())
+            if proxy.scheme != "http":
+                return True  # that it is there is all that a plain connection tells
+            writer.write(f"CONNECT {HOST}:{PORT} HTTP/1.1\r\nHost: {HOST}:{PORT}\r\n{_credentials(proxy)}\r\n".encode())
             status = await reader.readuntil(b"\r\n")
         finally:
             writer.close()
-        return b" 200 " in status + b" "
+        return status.split()[1:2] == [b"200"]
+
+
+def _credentials(proxy: SplitResult) -> str:
+    if proxy.username is None:
+        return ""
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}\r\n"
