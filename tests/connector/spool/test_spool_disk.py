@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from connector.spool import OutRow, SpoolFull
 from connector.spool.disk import Disk
 
 MB = 1 << 20
@@ -47,3 +50,26 @@ def test_a_disk_that_does_not_answer_takes_no_more(tmp_path):
         raise OSError
 
     assert Disk(tmp_path, free_bytes=broken).shut(1 << 30)
+
+
+async def test_a_full_spool_throws_its_ballast_out_and_takes_it_in_again_when_idle(house, said, into, until):
+    house.disk = Disk(house.folder, low_water_bytes=0, ballast_bytes=1 * MB, free_bytes=lambda _: 2 * MB)
+    spool = await house.spool()
+    ballast = house.folder / "ballast"
+    assert ballast.exists()
+    full = spool._database._full
+    (pages,) = full.execute("PRAGMA page_count").fetchone()
+    full.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(SpoolFull):
+        await spool.outbox.put([OutRow("a", "chain", "op", bytes(99_999))])
+    assert not ballast.exists()
+    assert await spool.outbox.read("a", 10) == []
+
+    full.execute("PRAGMA max_page_count = 1000000")
+    house.inbox().append(said("s1", 1))
+    mover = spool.mover(into("a"), house.rung)
+    await mover.start()
+    await mover.drained()
+    assert spool.tally.waiting("a") == 1
+    await until(ballast.exists)
+    await mover.stop()

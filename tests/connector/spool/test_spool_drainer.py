@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.spool import Delivered, OutRow, Park, Poison, SinkState, Wait
+from connector.spool import Delivered, Going, OutRow, Park, Poison, SinkState, Wait
 from connector.spool.sink import Verdict
 from sessions.backoff import Backoff
 
@@ -72,6 +72,37 @@ async def test_what_arrived_before_a_refusal_is_not_offered_again(house, spool, 
     house.drain(spool, a)
     await a.until(lambda: len(a.took) == 4)
     assert a.offered == [["1", "2", "3", "4"], ["2", "4"]]
+
+
+async def test_a_sink_that_is_getting_on_is_offered_the_rest_at_once(house, spool, receiver, until):
+    answers: list[Verdict] = []
+    a = receiver("a", lambda rows: answers.append(Going({rows[-1].seq})) or answers[-1])
+    await put(spool, 1, 2, 3)
+    drainer = house.drain(spool, a, waits=Backoff(60.0, 1.0, 60.0))
+    await until(lambda: drainer.view.depth == 0)
+    assert a.offered == [["1", "2", "3"], ["1", "2"], ["1"]]
+    assert drainer.view.state is SinkState.RUNNING
+
+
+async def test_while_something_arrives_the_waits_do_not_grow(house, spool, receiver, until):
+    a = receiver("a", lambda rows: Wait("slow", delivered={rows[0].seq}))
+    await put(spool, *range(8))
+    drainer = house.drain(spool, a, waits=Backoff(first_s=0.001, factor=1_000.0, cap_s=1_000.0))
+    await until(lambda: drainer.view.depth == 0)
+    assert a.ops == ops(range(8))
+
+
+async def test_poison_that_the_sink_names_is_buried_without_a_search(house, spool, receiver, until):
+    def answer(rows) -> Verdict:
+        bad = [row.seq for row in rows if row.op in {"2", "4"}]
+        return Poison("never", delivered={rows[0].seq} - set(bad), seq=bad[0]) if bad else Delivered()
+
+    a = receiver("a", answer)
+    await put(spool, *range(6))
+    drainer = house.drain(spool, a, waits=Backoff(60.0, 1.0, 60.0))
+    await until(lambda: drainer.view.depth == 0)
+    assert a.ops == ["0", "1", "3", "5"]
+    assert {it.op for it in await spool.dead.list()} == {"2", "4"}
 
 
 async def test_a_kick_ends_every_wait(house, spool, receiver, until):
