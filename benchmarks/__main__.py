@@ -7,12 +7,13 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from loguru import logger
 
-from benchmarks import sessions, soak
+from benchmarks import flow, inbound, outbound, sessions, soak
 from benchmarks.figures import Report
 from benchmarks.progress import Progress
 
@@ -73,6 +74,29 @@ def _soak(chosen: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
+def _inbound(chosen: argparse.Namespace) -> int:
+    plan = replace(inbound.QUICK if chosen.quick else inbound.Plan(), folder=chosen.folder)
+    report = flow.Report()
+    asyncio.run(inbound.run(plan, Progress(), report))
+    slow = not chosen.quick and report.speeds[1].rate < inbound.LONE_FLOOR
+    return _told(report, f"BELOW THE FLOOR: {inbound.LONE_FLOOR:.0f} texts a second of one phone" if slow else "")
+
+
+def _outbound(chosen: argparse.Namespace) -> int:
+    plan = replace(outbound.QUICK if chosen.quick else outbound.Plan(), folder=chosen.folder)
+    report = flow.Report()
+    asyncio.run(outbound.run(plan, Progress(), report))
+    slow = not chosen.quick and report.ratios[-1] < outbound.FLOOR
+    return _told(report, f"BELOW THE FLOOR: {outbound.FLOOR} of bare neonize" if slow else "")
+
+
+def _told(report: flow.Report, failure: str) -> int:
+    print(report.table())
+    if failure:
+        print(failure)
+    return 1 if failure else 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -80,7 +104,19 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("sessions", help="memory, start, pairing, idle CPU", description=sessions.__doc__)
     )
     _add_soak(commands.add_parser("soak", help="workers killed under load", description=soak.__doc__))
+    for name, run, module, says in (
+        ("inbound", _inbound, inbound, "from a phone to a row"),
+        ("outbound", _outbound, outbound, "from a request to WhatsApp"),
+    ):
+        _add_flow(commands.add_parser(name, help=says, description=module.__doc__), run)
     return parser
+
+
+def _add_flow(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
+    parser.set_defaults(run=run, log="ERROR")
+    parser.add_argument("--quick", action="store_true", help="a few texts: whether it runs, not how fast")
+    parser.epilog = "Exit status 1: slower than what counts as broken."
+    _add_folder(parser)
 
 
 def _add_sessions(parser: argparse.ArgumentParser) -> None:
