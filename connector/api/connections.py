@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import Field
 
 from connector import phones
-from connector.api.codes import data_url, png
+from connector.api.codes import Pictures
 from connector.api.errors import Refusal, field_error
 from connector.api.fields import Body, Id, Listed, Name, Paging, Query, Shown
 from connector.api.ports import ConnectionsPort
@@ -114,6 +114,7 @@ class Connections:
 
     def __init__(self, connections: ConnectionsPort) -> None:
         self._connections = connections
+        self._pictures = Pictures()
 
     @route(
         "POST",
@@ -170,8 +171,9 @@ class Connections:
         code = await self._connections.qr(connection_id, query.wait)
         until = datetime.fromtimestamp(code.expires_at, UTC)
         if query.format == "png":
-            return web.Response(body=png(code.text), content_type="image/png", headers=NO_STORE)
-        shown = QrCode(code=code.text, image=data_url(code.text), expires_at=until, attempt=code.attempt)
+            return web.Response(body=await self._pictures.png(code.text), content_type="image/png", headers=NO_STORE)
+        image = await self._pictures.data_url(code.text)
+        shown = QrCode(code=code.text, image=image, expires_at=until, attempt=code.attempt)
         return Reply(shown, headers=NO_STORE)
 
     @route("POST", _ONE + "/pairing-code", tag=_TAG, refuses=_PAIRING)

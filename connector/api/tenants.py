@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from connector.api.codes import data_url
+from connector.api.codes import Pictures
 from connector.api.connections import NO_STORE
 from connector.api.fields import Body, Content, Id, Recipient, Shown
 from connector.api.messages import SEND_ALSO, SEND_REFUSES, Mailing, OnceOnly, Sent
@@ -63,6 +63,7 @@ class Tenants:
     def __init__(self, connections: ConnectionsPort, mailing: Mailing) -> None:
         self._connections = connections
         self._mailing = mailing
+        self._pictures = Pictures()
 
     @route(
         "POST",
@@ -86,7 +87,7 @@ class Tenants:
         if view.status != "connected":
             code = await self._begin(view)
             view = await self._connections.get(body.tenant_id)
-        return Reply(_shown(view, code), headers=NO_STORE)
+        return Reply(await self._shown(view, code), headers=NO_STORE)
 
     @route("GET", "/sessions/{tenantId}/status", tag=_TAG, refuses={404: _NONE})
     async def status(self, tenant_id: Id) -> Reply[TenantSession]:
@@ -96,7 +97,7 @@ class Tenants:
         if view.reason == Reason.WAITING_SCAN.code:
             code = await self._glance(tenant_id)
             view = await self._connections.get(tenant_id) if code is None else view
-        return Reply(_shown(view, code), headers=NO_STORE)
+        return Reply(await self._shown(view, code), headers=NO_STORE)
 
     @route("DELETE", "/sessions/{tenantId}", tag=_TAG, refuses={404: _NONE})
     async def end(self, tenant_id: Id) -> TenantGone:
@@ -136,11 +137,10 @@ class Tenants:
         except (SessionsError, TimeoutError):
             return None
 
-
-def _shown(view: ConnectionView, code: Code | None) -> TenantSession:
-    return TenantSession(
-        tenant_id=view.connection_id,
-        status=view.status,
-        qr_code=data_url(code.text) if code else None,
-        expires_at=datetime.fromtimestamp(code.expires_at, UTC) if code else None,
-    )
+    async def _shown(self, view: ConnectionView, code: Code | None) -> TenantSession:
+        return TenantSession(
+            tenant_id=view.connection_id,
+            status=view.status,
+            qr_code=await self._pictures.data_url(code.text) if code else None,
+            expires_at=datetime.fromtimestamp(code.expires_at, UTC) if code else None,
+        )
