@@ -84,7 +84,7 @@ create index whatsapp_atendimentos_merged on public.whatsapp_atendimentos (merge
 create table public.whatsapp_mensagens (
   id             uuid primary key,
   seq            bigint generated always as identity,
-  session_id     uuid not null references public.whatsapp_sessions (id) on delete restrict,
+  session_id     uuid not null,  -- the atendimento's own; checked there, once
   atendimento_id uuid not null references public.whatsapp_atendimentos (id) on delete cascade,
   owner_id       text not null,
   company_id     text,

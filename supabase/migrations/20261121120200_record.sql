@@ -1,8 +1,5 @@
 -- The write side: facts come in, and the database decides what they mean. Facts may come twice, late, and out of order.
 
-create function public.vigia_time(ms bigint) returns timestamptz
-language sql immutable security invoker set search_path = '' as $$ select to_timestamp(ms / 1000.0) $$;
-
 -- What becomes of a message's state when it is told another one. Evidence of delivery wins over everything; failure only over doubt.
 create function public.vigia_delivery(known text, told text) returns text
 language sql immutable security invoker set search_path = '' as $$
@@ -102,12 +99,29 @@ begin
   return who.id;
 end $$;
 
--- Answers the one open attendance of a person, opening it if there is none. What an attendant begins needs no waiting.
-create function public.vigia_open_atendimento(contact uuid, at timestamptz, remetente text) returns uuid
+-- Answers the open attendance of the person behind these forms of address, opening it if there is none.
+-- What an attendant begins needs no waiting. Most messages continue one, and bring nothing new of the person: those take one look.
+create function public.vigia_open_atendimento(connection jsonb, jid text, alt text, name text, at timestamptz, remetente text) returns uuid
 language plpgsql security invoker set search_path = '' as $$
 declare
-  opened uuid;
+  session constant uuid := (connection ->> 'session')::uuid;
+  contact uuid;
+  opened  uuid;
 begin
+  select t.id into opened
+    from public.whatsapp_atendimentos t
+   where t.session_id = session and t.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
+     and t.contact_id = (
+       select c.id from public.whatsapp_contacts c
+        where c.id = (select a.contact_id from public.whatsapp_contact_aliases a where a.session_id = session and a.alias = jid)
+          and (alt is null
+               or c.id = (select b.contact_id from public.whatsapp_contact_aliases b where b.session_id = session and b.alias = alt))
+          and (c.numero_is_phone or not (jid like '%@s.whatsapp.net' or coalesce(alt, '') like '%@s.whatsapp.net'))
+          and (coalesce(name, '') = '' or name = c.nome));
+  if opened is not null then
+    return opened;
+  end if;
+  contact := public.vigia_contact(connection, array[jid, alt], name);
   insert into public.whatsapp_atendimentos as a
          (session_id, contact_id, owner_id, company_id, numero_cliente, nome_cliente, status, data_inicio, ultima_mensagem)
   select c.session_id, c.id, c.owner_id, c.company_id, c.numero, c.nome,
@@ -143,15 +157,15 @@ language sql security invoker set search_path = '' as $$
          status = fact ->> 'status', reason = fact ->> 'reason',
          phone = fact ->> 'phone', jid = fact ->> 'jid', lid = fact ->> 'lid',
          connected_at = case when fact ->> 'status' = 'connected' and s.status <> 'connected'
-                             then public.vigia_time((fact ->> 'at_ms')::bigint) else s.connected_at end,
+                             then to_timestamp((fact ->> 'at_ms')::float8 / 1000) else s.connected_at end,
          disconnected_at = case when fact ->> 'status' <> 'connected' and s.status = 'connected'
-                                then public.vigia_time((fact ->> 'at_ms')::bigint) else s.disconnected_at end,
+                                then to_timestamp((fact ->> 'at_ms')::float8 / 1000) else s.disconnected_at end,
          version = (fact ->> 'version')::bigint, updated_at = now()
    where s.id = (fact #>> '{connection,session}')::uuid and s.version < (fact ->> 'version')::bigint
 $$;
 
--- A message that WhatsApp showed: one that came in, or one typed on the account's own phone.
-create function public.vigia_record_message(fact jsonb, out message_id uuid, out atendimento_id uuid)
+-- A message that WhatsApp showed: one that came in, or one typed on the account's own phone. `receipts_wait`: some may wait for it.
+create function public.vigia_record_message(fact jsonb, receipts_wait boolean, out message_id uuid, out atendimento_id uuid)
 language plpgsql security invoker set search_path = '' as $$
 #variable_conflict use_column
 declare
@@ -159,10 +173,11 @@ declare
   message    constant jsonb := fact -> 'message';
   session    constant uuid := (connection ->> 'session')::uuid;
   from_me    constant boolean := (message ->> 'from_me')::boolean;
-  at         constant timestamptz := public.vigia_time((message ->> 'at_ms')::bigint);
-  known      public.whatsapp_mensagens;
+  at         constant timestamptz := to_timestamp((message ->> 'at_ms')::float8 / 1000);
+  known      record;
 begin
-  select * into known from public.whatsapp_mensagens m where m.session_id = session and m.wa_message_id = message ->> 'wa_message_id';
+  select m.id, m.atendimento_id, m.placeholder, m.status into known
+    from public.whatsapp_mensagens m where m.session_id = session and m.wa_message_id = message ->> 'wa_message_id';
   if found then
     message_id := known.id;
     atendimento_id := known.atendimento_id;
@@ -178,11 +193,8 @@ begin
   end if;
   message_id := (message ->> 'message_id')::uuid;
   atendimento_id := public.vigia_open_atendimento(
-    public.vigia_contact(
-      connection,
-      array[message ->> 'chat', message ->> 'chat_alt', case when not from_me then message ->> 'sender_alt' end],
-      case when not from_me then message ->> 'push_name' end),
-    at, message ->> 'remetente');
+    connection, message ->> 'chat', coalesce(message ->> 'chat_alt', case when not from_me then message ->> 'sender_alt' end),
+    case when not from_me then message ->> 'push_name' end, at, message ->> 'remetente');
   insert into public.whatsapp_mensagens
          (id, session_id, atendimento_id, owner_id, company_id, conteudo, placeholder, tipo, remetente, "timestamp",
           wa_message_id, chat, sender, status, version)
@@ -190,7 +202,9 @@ begin
           coalesce(message ->> 'text', ''), message ->> 'text' is null, message ->> 'tipo', message ->> 'remetente', at,
           message ->> 'wa_message_id', message ->> 'chat', message ->> 'sender', case when from_me then 'sent' end,
           (fact ->> 'version')::bigint);
-  perform public.vigia_join_receipt(session, message ->> 'wa_message_id');
+  if receipts_wait then
+    perform public.vigia_join_receipt(session, message ->> 'wa_message_id');
+  end if;
 end $$;
 
 -- A send that is about to be asked of the engine.
@@ -200,7 +214,7 @@ language plpgsql security invoker set search_path = '' as $$
 declare
   connection constant jsonb := fact -> 'connection';
   message    constant jsonb := fact -> 'message';
-  at         constant timestamptz := public.vigia_time((message ->> 'at_ms')::bigint);
+  at         constant timestamptz := to_timestamp((message ->> 'at_ms')::float8 / 1000);
 begin
   select m.id, m.atendimento_id into message_id, atendimento_id
     from public.whatsapp_mensagens m where m.id = (message ->> 'message_id')::uuid;
@@ -208,8 +222,7 @@ begin
     return;
   end if;
   message_id := (message ->> 'message_id')::uuid;
-  atendimento_id := public.vigia_open_atendimento(
-    public.vigia_contact(connection, array[message ->> 'to'], null), at, message ->> 'remetente');
+  atendimento_id := public.vigia_open_atendimento(connection, message ->> 'to', null, null, at, message ->> 'remetente');
   insert into public.whatsapp_mensagens
          (id, session_id, atendimento_id, owner_id, company_id, conteudo, tipo, remetente, "timestamp", chat, status, version)
   values (message_id, (connection ->> 'session')::uuid, atendimento_id, connection ->> 'owner_id', connection ->> 'company_id',
@@ -243,7 +256,7 @@ begin
   update public.whatsapp_mensagens m
      set status = becomes, wa_message_id = named,
          "timestamp" = case when told = 'sent' and known.status in ('sending', 'unknown')
-                            then coalesce(public.vigia_time((fact ->> 'at_ms')::bigint), m."timestamp") else m."timestamp" end,
+                            then coalesce(to_timestamp((fact ->> 'at_ms')::float8 / 1000), m."timestamp") else m."timestamp" end,
          error = case when becomes in ('failed', 'unknown') then coalesce(case when becomes = told then fact ->> 'error' end, m.error) end,
          version = greatest(m.version, (fact ->> 'version')::bigint), updated_at = now()
    where m.id = known.id
@@ -259,7 +272,7 @@ language plpgsql security invoker set search_path = '' as $$
 declare
   session constant uuid := (fact #>> '{connection,session}')::uuid;
   told    constant text := fact ->> 'state';
-  at      constant timestamptz := public.vigia_time((fact ->> 'at_ms')::bigint);
+  at      constant timestamptz := to_timestamp((fact ->> 'at_ms')::float8 / 1000);
 begin
   update public.whatsapp_mensagens m
      set status = case when m.remetente = 'CLIENTE' then m.status else public.vigia_delivery(m.status, told) end,
@@ -280,16 +293,22 @@ begin
 end $$;
 
 -- The door: a batch of facts, in order, in one transaction. Told again, it changes nothing. Facts of one session never run beside each other.
+-- Every look here is for one row by its index. Plans made while the tables were empty would say otherwise for as long as a connection lives.
 create function public.vigia_record(facts jsonb[]) returns table (op text, message_id uuid, atendimento_id uuid)
-language plpgsql security invoker set search_path = '' as $$
+language plpgsql security invoker set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
-  fact    jsonb;
-  session uuid;
+  fact     jsonb;
+  session  uuid;
+  sessions uuid[] := array(select distinct (f #>> '{connection,session}')::uuid as id from unnest(facts) f order by id);
+  messages uuid[] := '{}';
+  receipts_wait boolean;
 begin
-  for session in select distinct (f #>> '{connection,session}')::uuid as id from unnest(facts) f order by id loop
+  foreach session in array sessions loop
     perform pg_advisory_xact_lock(hashtextextended(session::text, 0));
   end loop;
+  receipts_wait := exists (select from public.whatsapp_pending_receipts p where p.session_id = any (sessions));
   insert into public.whatsapp_sessions (id, connection_id, session_name, owner_id, company_id)
   select distinct on (c ->> 'session') (c ->> 'session')::uuid, c ->> 'connection_id', c ->> 'name', c ->> 'owner_id', c ->> 'company_id'
     from unnest(facts) f, lateral (select f -> 'connection' as c) named
@@ -300,15 +319,25 @@ begin
     atendimento_id := null;
     case fact ->> 'kind'
       when 'message' then
-        select r.message_id, r.atendimento_id into message_id, atendimento_id from public.vigia_record_message(fact) r;
+        select r.message_id, r.atendimento_id into message_id, atendimento_id
+          from public.vigia_record_message(fact, receipts_wait) r;
+        messages := messages || message_id;
       when 'sending' then
         select r.message_id, r.atendimento_id into message_id, atendimento_id from public.vigia_record_sending(fact) r;
+        messages := messages || message_id;
       when 'outcome' then
         select r.message_id, r.atendimento_id into message_id, atendimento_id from public.vigia_record_outcome(fact) r;
-      when 'receipt' then perform public.vigia_record_receipt(fact);
+      when 'receipt' then
+        perform public.vigia_record_receipt(fact);
+        receipts_wait := true;
       when 'connection' then perform public.vigia_record_connection(fact);
       else raise exception 'a fact of an unknown kind' using errcode = '22023';
     end case;
     return next;
   end loop;
+  -- Once a batch, not once a message: every version of the row that this transaction makes would be walked over by the next one.
+  update public.whatsapp_atendimentos t set ultima_mensagem = latest.at
+    from (select m.atendimento_id as id, max(m."timestamp") as at from public.whatsapp_mensagens m
+           where m.id = any (messages) group by m.atendimento_id) latest
+   where t.id = latest.id and t.ultima_mensagem < latest.at;
 end $$;
