@@ -40,6 +40,13 @@ Relative paths start at the folder where the service is started.
 Callers send it as `X-API-KEY`. Without `API_KEY` the first start makes one, keeps it in `DATA_DIR/api-key` (readable for its owner
 only) and shows it once if it was started from a terminal. To change it, stop the service, remove the file, and start again.
 
+## The database
+
+Without `DATABASE_URL` and `SUPABASE_DB_URL` the service runs a PostgreSQL of its own, reached over a socket that only its user can
+open, and brings it up to date at every start. A database of yours is brought up to date by `vigia migrate`; for Supabase's SQL
+editor, `vigia migrate --print` prints one SQL text. The address of Supabase's pooler (port 6543, or `?pgbouncer=true`) is recognised.
+While the database is away, or its tables are of another Vigia, everything waits on disk.
+
 ## Lab mode
 
 The three `WHATSAPP_LAB_*` settings belong together: all of them, or none. With them every session talks to the local WhatsApp of
@@ -52,6 +59,7 @@ The three `WHATSAPP_LAB_*` settings belong together: all of them, or none. With 
 | `api-key` | the generated API key |
 | `sessions/` | the credentials of every linked account: as good as its password |
 | `spool/` | what arrived and is not yet where it belongs |
+| `postgres/` | the embedded database, while no other is named; `postgres.log` beside it is its own log |
 | `logs/combined.log` | everything from `LOG_LEVEL` on |
 | `logs/error.log` | errors only |
 | `logs/server.log` | the life of the service and its HTTP requests |
