@@ -7,11 +7,11 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import aiohttp
 from loguru import logger
 
+from connector import background, housekeeping
 from connector.connections import Connections
 from connector.datadir import DataDir
 from connector.guard import outgoing
@@ -41,6 +41,7 @@ from sessions.state import UNPAIRED, Reason, State
 from watchdog.watchdog import Watchdog
 
 DRAINED_S = 3.0  # what sinks may still take when the service stops; the rest stays on disk
+KNOWN_VERSIONS_S = 2.0  # how long a start waits for a database of others to say which versions it holds
 WEBHOOK_S = 15.0
 WEBHOOK_CONNECTIONS = 32
 
@@ -85,10 +86,11 @@ class Assembly:
         mover = spool.mover(Inbound(connections.refs, names, metrics.event_received), fleet.rung)
         await connections.load(fleet)
         await _start_spool(parts, mover, drainers)
-        _run(parts, connections.run(), "connections")
+        await housekeeping.start(parts, spool, store, wait_s=0.0 if embedded else KNOWN_VERSIONS_S)
+        background.run(parts, connections.run(), "connections")
         parts.push_async_callback(fleet.stop)
         await fleet.start()
-        _run(parts, _recover(mover, outbound, int(time.time() * 1_000_000)), "recover-sends")
+        background.run(parts, _recover(mover, outbound, int(time.time() * 1_000_000)), "recover-sends")
         seen = Seen(fleet, spool, mover, drainers, embedded, data.path, connections)
         metrics.watch(seen.figures)
         watchdog = Watchdog(Eyes(seen), Hands(seen), Tally(metrics))
@@ -171,13 +173,3 @@ async def _recover(mover: Mover, outbound: Outbound, before_us: int) -> None:
     ended = await outbound.recover(before_us)
     if ended:
         logger.warning("{} sends of the last run ended unknown: they may or may not have been delivered.", ended)
-
-
-def _run(parts: AsyncExitStack, work: Any, name: str) -> None:
-    task = asyncio.create_task(work, name=name)
-
-    async def end() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    parts.push_async_callback(end)

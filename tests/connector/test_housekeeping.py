@@ -1,0 +1,72 @@
+"""What is done now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from connector import housekeeping
+from connector.spool import NewSend, Spool
+from connector.store.errors import Offline
+from sessions.model import SendStatus
+
+
+class Database:
+    """Away for as many questions as it is told, then it has seen *newest*."""
+
+    def __init__(self, newest: int, away: int = 0) -> None:
+        self.newest = newest
+        self.away = away
+
+    async def newest_version(self) -> int:
+        if self.away:
+            self.away -= 1
+            raise Offline("away")
+        return self.newest
+
+
+async def test_a_clock_set_back_an_hour_still_issues_later_versions(tmp_path: Path) -> None:
+    """A new data folder and a slow clock: what the database holds is believed before anything is told to it."""
+    long_ago = 1_000_000
+    spool = await Spool.opened(tmp_path / "spool", now_us=lambda: long_ago)
+    ahead: Any = Database(newest=long_ago + 3_600_000_000, away=2)
+    async with AsyncExitStack() as parts:
+        parts.push_async_callback(spool.close)
+        await housekeeping.start(parts, spool, ahead, wait_s=10.0)
+        assert spool.outbox.next_version() > ahead.newest
+
+
+async def test_a_database_that_is_away_does_not_hold_the_start(tmp_path: Path) -> None:
+    """It is waited for no longer than said."""
+    spool = await Spool.opened(tmp_path / "spool")
+    away: Any = Database(newest=1, away=1_000_000)
+    async with AsyncExitStack() as parts:
+        parts.push_async_callback(spool.close)
+        async with asyncio.timeout(5):
+            await housekeeping.start(parts, spool, away, wait_s=0.05)
+
+
+async def test_old_keys_are_forgotten_and_young_ones_kept(tmp_path: Path) -> None:
+    """A week, then a key may be used anew; a send without an ending is never forgotten."""
+    from connector.spool import Ended
+
+    now = {"us": 0}
+    spool = await Spool.opened(tmp_path / "spool", now_us=lambda: now["us"])
+    for number, ended in (("old", True), ("open", False)):
+        await spool.sends.begin(NewSend(number, "c", "s", "c", number, "h"), [])
+        if ended:
+            await spool.sends.finish(Ended(number, SendStatus.SENT, 1, "WA"))
+    now["us"] = 1 << 60
+    await spool.sends.begin(NewSend("young", "c", "s", "c", "young", "h"), [])
+    await spool.sends.finish(Ended("young", SendStatus.SENT, 1, "WA"))
+    database: Any = Database(newest=0)
+    async with AsyncExitStack() as parts:
+        parts.push_async_callback(spool.close)
+        await housekeeping.start(parts, spool, database, wait_s=0.0)
+        async with asyncio.timeout(10):
+            while await spool.sends.get("old"):
+                await asyncio.sleep(0)
+        assert await spool.sends.get("young")
+        assert await spool.sends.get("open")
