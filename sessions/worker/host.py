@@ -124,6 +124,16 @@ class Host:
             *(seat.client.disconnect() for seat in seats if seat.client.running), return_exceptions=True
         )
 
+    async def sends_answered(self, within_s: float) -> None:
+        """Wait until no send is under way, for *within_s* at most."""
+
+        async def over(turn: asyncio.Lock) -> None:
+            async with turn:
+                return
+
+        lines = [over(seat.turn) for seat in self.seats.values() if seat.turn.locked()]
+        await _within(asyncio.gather(*lines), asyncio.get_running_loop().time() + within_s)
+
     async def _send(self, request: frames.Send) -> Outcome:
         seat = self._seat(request.session)
         if seat.waiting >= MAX_TURNS:

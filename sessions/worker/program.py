@@ -18,7 +18,10 @@ from sessions.worker.library import Library
 from sessions.worker.link import Link
 from sessions.worker.probe import Prober
 
-LAST_WORDS_S = 1.0  # how long events are still written after the hub is gone
+ANSWERS_S = (
+    0.5  # how long sends under way may still be answered after the hub is gone: an unanswered one is unknown for ever
+)
+LAST_WORDS_S = 1.0  # how long events are still written after that
 FLUSH_S = 2.0
 
 
@@ -128,9 +131,13 @@ class Program:
         os._exit(0)
 
     async def _hub_gone(self) -> None:
-        """Nobody listens any more: disconnect, keep what still comes for a second, exit. The kernel gives the locks back."""
+        """Nobody listens any more: hear how sends under way end, disconnect, keep what still comes for a second, exit.
+
+        The kernel gives the locks back.
+        """
         self._leaving = True
         silence_output()
+        await self._host.sends_answered(ANSWERS_S)
         leaving = time.monotonic() + LAST_WORDS_S
         disconnecting = asyncio.create_task(self._host.disconnect_all(), name="last-words")
         await asyncio.wait({disconnecting}, timeout=LAST_WORDS_S)

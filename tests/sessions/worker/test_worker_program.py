@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from neonize.proto import Neonize_pb2
 
 from sessions import frames
 from sessions.errors import FixUs
 from sessions.inbox import InboxReader, inbox_name
 from sessions.locks import FileLock
-from sessions.model import Sign
+from sessions.model import Outcome, SendStatus, Sign, decode
 from sessions.worker import program as program_module
 from sessions.worker.from_whatsapp import translate
 from sessions.worker.library import Library
@@ -199,6 +202,39 @@ async def test_when_the_hub_is_gone_it_disconnects_and_exits_and_its_locks_are_f
     assert hub.exits == [0]
     assert "Disconnect" in hub.go.of(ONE)
     assert hub.rows()
+
+
+async def test_when_the_hub_is_gone_a_send_under_way_is_answered_before_it_disconnects(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+):
+    gone, asked = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(program_module, "silence_output", gone.set)
+    cut_off: list[bool] = []
+
+    def answer(text: str) -> bytes:
+        loop.call_soon_threadsafe(asked.set)
+        assert gone.wait(20)
+        until = time.monotonic() + 0.1
+        while "Disconnect" not in hub.go.of(ONE) and time.monotonic() < until:
+            time.sleep(0.01)
+        cut_off.append("Disconnect" in hub.go.of(ONE))
+        answer = Neonize_pb2.SendMessageReturnFunction()
+        answer.SendResponse.ID = f"ID-{text}"
+        return answer.SerializePartialToString()
+
+    hub.go.on_send = answer
+    await hub.configure()
+    await hub.open()
+    hub.writer.write(frames.pack(frames.Send(id=9, deadline_s=10.0, session=ONE, ref="r", to="1@lid", text="oi")))
+    await asyncio.wait_for(asked.wait(), 20)
+    hub.writer.close()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(hub.running, 20)
+    outcomes = [decode(row.kind, row.body) for row in hub.rows() if row.kind == "outcome"]
+    assert outcomes == [Outcome("r", SendStatus.SENT, "1@lid", "ID-oi", at_ms=0)]
+    assert cut_off == [False]
+    assert "Disconnect" in hub.go.of(ONE)
 
 
 async def test_under_the_low_water_mark_everything_is_disconnected_and_that_is_said(hub: Hub, until):
