@@ -66,7 +66,10 @@ class Assembly:
         parts.push_async_callback(spool.close)
         store, embedded = await _database(settings, data, parts)
         board = Board()
-        sinks: list[Sink] = [RecordSink(store, board), *await _webhook(settings, data, redact, parts)]
+        sinks: list[Sink] = [
+            RecordSink(store, board, spool.sends.recorded),
+            *await _webhook(settings, data, redact, parts),
+        ]
         names = frozenset(sink.name for sink in sinks)
         metrics = Metrics()
         connections = Connections(spool.connections, spool.outbox, names, time.time, metrics.forget)

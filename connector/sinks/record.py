@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+
 from connector.sinks.board import Board
 from connector.spool.rows import StoredOut
 from connector.spool.sink import Delivered, Park, Poison, Verdict, Wait
 from connector.store.errors import Misconfigured, Offline, Rejected
+from connector.store.rows import Recorded
 from connector.store.store import Store
 
 NAME = "record"
+SEND = "send:"
+"""How the op of a send's own facts begins."""
+
+Keep = Callable[[Mapping[str, str]], Awaitable[None]]
+"""Keeps which atendimento each send was recorded in, by message id."""
+
+
+async def _keep_nothing(_recorded: Mapping[str, str]) -> None: ...
 
 
 class RecordSink:
-    """Hands batches to the store, and tells the board what became of messages."""
+    """Hands batches to the store, tells the board what became of messages, and has it kept for sends whose caller waits no more."""
 
-    def __init__(self, store: Store, board: Board) -> None:
+    def __init__(self, store: Store, board: Board, keep: Keep = _keep_nothing) -> None:
         self._store = store
         self._board = board
+        self._keep = keep
 
     @property
     def name(self) -> str:
@@ -35,7 +47,17 @@ class RecordSink:
             return Poison(_sentence(error))
         for one in recorded:
             self._board.post(one)
+        await self._keep_sends(recorded)
         return Delivered()
+
+    async def _keep_sends(self, recorded: list[Recorded]) -> None:
+        sends = {
+            one.message_id: one.atendimento_id
+            for one in recorded
+            if one.op.startswith(SEND) and one.message_id and one.atendimento_id
+        }
+        if sends:
+            await self._keep(sends)
 
 
 def _sentence(error: Exception) -> str:

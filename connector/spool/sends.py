@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connector.spool import tables
@@ -90,6 +90,15 @@ class Sends:
                 "UPDATE send SET answer = ?, atendimento_id = coalesce(?, atendimento_id) WHERE message_id = ?",
                 (answer, atendimento_id, message_id),
             )
+
+        await self._database.tidy(work)
+
+    async def recorded(self, atendimentos: Mapping[str, str]) -> None:
+        """Keep which atendimento each send, by its message id, was recorded in. A power cut may undo it."""
+        told = [(atendimento, message) for message, atendimento in atendimentos.items()]
+
+        def work(db: sqlite3.Connection) -> None:
+            db.executemany("UPDATE send SET atendimento_id = ? WHERE message_id = ? AND atendimento_id IS NULL", told)
 
         await self._database.tidy(work)
 

@@ -132,3 +132,11 @@ async def test_old_sends_are_forgotten_with_their_keys_but_never_an_open_one(hou
     assert await spool.sends.get("m2") is None
     assert await spool.sends.get("m1") is not None
     assert isinstance(await spool.sends.begin(replace(NEW, message_id="m4", key="key-2"), []), Begun)
+
+
+async def test_where_a_send_was_recorded_is_learned_late_and_only_once(house, spool):
+    await spool.sends.begin(NEW, [])
+    await spool.sends.recorded({"m1": "atendimento-1", "not one of ours": "atendimento-9"})
+    await spool.sends.recorded({"m1": "atendimento-2"})
+    send = await spool.sends.get("m1")
+    assert send.atendimento_id == "atendimento-1"
