@@ -55,8 +55,10 @@ class WorkerProcess:
             unless_started.callback(ours.close)
             unless_started.callback(wake.close)
             with theirs, ring:
+                reader, writer = await asyncio.open_unix_connection(sock=ours)
+                unless_started.callback(writer.close)
+                # The last wait before the process has an owner: who is called away during it has the system end the process.
                 process = await _spawn(launch, theirs.fileno(), ring.fileno())
-            reader, writer = await asyncio.open_unix_connection(sock=ours)
             unless_started.pop_all()
         worker = cls(name, process, Channel(reader, writer, hearing.notice), launch.new_inbox(name), wake)
         worker._listen(hearing)
