@@ -13,13 +13,14 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmarks import flow, inbound, outbound, sessions, soak
+from benchmarks import flow, inbound, mayhem, outbound, sessions, soak
 from benchmarks.figures import Report
 from benchmarks.progress import Progress
 
 INTERRUPTED = 130
 _EXIT_STATUS = """Exit status 1: a kill cost a session more than 100 texts, a text was heard twice, two logins of one account
-fought, or sessions came back late. The seed decides whom the kills hit and when, not what else the machine does meanwhile."""
+fought, or sessions came back late; with --whole also: a text is no row or two, out of order, without its event, or a send without
+an end. The seed decides whom the kills hit and when, not what else the machine does meanwhile."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,6 +61,8 @@ def _sessions(chosen: argparse.Namespace) -> int:
 
 
 def _soak(chosen: argparse.Namespace) -> int:
+    if chosen.whole:
+        return _mayhem(chosen)
     wish = soak.Wish(
         kills=chosen.kills,
         sessions=chosen.sessions,
@@ -71,6 +74,20 @@ def _soak(chosen: argparse.Namespace) -> int:
     )
     broken = asyncio.run(soak.run(wish, Progress()))
     print("\n".join(["BROKEN:", *broken]) if broken else f"held: {wish.kills} kills, every bound kept")
+    return 1 if broken else 0
+
+
+def _mayhem(chosen: argparse.Namespace) -> int:
+    wish = mayhem.Wish(
+        rounds=chosen.kills,
+        sessions=chosen.sessions,
+        per_worker=chosen.per_worker,
+        rate=chosen.rate,
+        seed=chosen.seed,
+        folder=chosen.folder,
+    )
+    broken = asyncio.run(mayhem.run(wish, Progress()))
+    print("\n".join(["BROKEN:", *broken]) if broken else f"held: {wish.rounds} rounds, every promise kept")
     return 1 if broken else 0
 
 
@@ -103,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sessions(
         commands.add_parser("sessions", help="memory, start, pairing, idle CPU", description=sessions.__doc__)
     )
-    _add_soak(commands.add_parser("soak", help="workers killed under load", description=soak.__doc__))
+    _add_soak(commands.add_parser("soak", help="kills under load", description=soak.__doc__))
     for name, run, module, says in (
         ("inbound", _inbound, inbound, "from a phone to a row"),
         ("outbound", _outbound, outbound, "from a request to WhatsApp"),
@@ -133,7 +150,10 @@ def _add_sessions(parser: argparse.ArgumentParser) -> None:
 def _add_soak(parser: argparse.ArgumentParser) -> None:
     wish = soak.Wish()
     parser.set_defaults(run=_soak, log="CRITICAL")  # that a killed worker ended is no news here
-    parser.add_argument("--kills", type=_number, default=wish.kills, help="how many workers are killed (%(default)s)")
+    parser.add_argument(
+        "--whole", action="store_true", help="the whole service: its hub, a worker or its PostgreSQL is killed"
+    )
+    parser.add_argument("--kills", type=_number, default=wish.kills, help="how many kills (%(default)s)")
     parser.add_argument("--sessions", type=_number, default=wish.sessions, help="how many sessions (%(default)s)")
     parser.add_argument(
         "--per-worker", type=_number, default=wish.per_worker, help="how many share a worker (%(default)s)"

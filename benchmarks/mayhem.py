@@ -25,7 +25,6 @@ from benchmarks.traffic import Traffic
 from benchmarks.verdict import Judge, Verdict
 from lab.client import running_lab
 
-PER_WORKER = 5
 SECOND_KILL = 0.3  # of the hub's kills: how many are followed by another within a second of its start
 MOST_KILLS = 3
 VICTIM_S = 30.0
@@ -45,6 +44,7 @@ class Wish:
 
     rounds: int = 20
     sessions: int = 20
+    per_worker: int = 5
     rate: float = 200.0
     sends: float = 4.0
     seed: int | None = None
@@ -173,7 +173,7 @@ async def run(wish: Wish, say: Progress) -> list[str]:
         async with (
             running_lab() as lab,
             Receiver() as receiver,
-            Service(Path(folder) / "data", lab, webhook=receiver.url, per_worker=PER_WORKER) as service,
+            Service(Path(folder) / "data", lab, webhook=receiver.url, per_worker=wish.per_worker) as service,
         ):
             mayhem = Mayhem(service, receiver, wish)
             print(f"seed {mayhem.seed}", flush=True)

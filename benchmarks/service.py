@@ -228,15 +228,26 @@ class Service:
         """Answer what has become of a send."""
         return await self.ask("GET", f"/messages/by-id/{message_id}")
 
+    async def recorded(self, path: str, **query: Any) -> Any:
+        """Ask for what the database holds, again while it is away."""
+        async with asyncio.timeout(READY_S):
+            while True:
+                try:
+                    return await self.ask("GET", path, **query)
+                except Refused as refused:
+                    if refused.code != "record_away":
+                        raise
+                await asyncio.sleep(LOOK_S)
+
     async def rows(self, connection: str) -> list[dict[str, Any]]:
         """Answer every message of a connection's open atendimentos, each oldest first."""
-        active = (await self.ask("GET", "/atendimentos/active", connectionId=connection, limit=PAGE))["items"]
+        active = (await self.recorded("/atendimentos/active", connectionId=connection, limit=PAGE))["items"]
         found: list[dict[str, Any]] = []
         for atendimento in active:
             total, begin = 1, len(found)
             while len(found) - begin < total:
                 offset = len(found) - begin
-                page = await self.ask("GET", f"/messages/{atendimento['id']}", limit=PAGE, offset=offset)
+                page = await self.recorded(f"/messages/{atendimento['id']}", limit=PAGE, offset=offset)
                 total = page["total"] if page["items"] else 0
                 found += page["items"]
         return found

@@ -21,7 +21,7 @@ ASKED_AGAIN = 5  # of the latest keyed sends that were answered before a hub die
 SENDS_AT_ONCE = 64
 PAIRINGS = 4  # MAX_PAIRINGS as shipped
 ANSWER_S = 0.3  # how long WhatsApp takes to answer a send: so that kills find some under way
-FOR_EVER_S = 1e6
+A_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Traffic:
             async with turns:
                 paired = await self._service.pair(shop.connection, shop.number)
             await self._service.lab.phone(shop.customer, "Ana")
-            await self._service.lab.fault(paired["jid"], "ack", delay_s=ANSWER_S, for_s=FOR_EVER_S)
+            await self._service.lab.fault(paired["jid"], "ack", delay_s=ANSWER_S, for_s=A_DAY_S)
 
         self.shops = [Shop(f"loja-{index}", numbers(), numbers()) for index in range(count)]
         await asyncio.gather(*map(one, self.shops))
