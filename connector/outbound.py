@@ -114,7 +114,7 @@ class Outbound:
     def _require_connected(self, ref: ConnectionRef) -> None:
         state = self._parts.fleet.view(SessionId(ref.session)).state
         if state.reason is not Reason.CONNECTED:
-            raise NotConnected(state.sentence("pt"))
+            raise NotConnected(state.sentence("en"))
 
     async def _address(self, ref: ConnectionRef, written: str) -> str:
         """The JID that WhatsApp confirms for what was written; remembered, since it is asked for every text."""

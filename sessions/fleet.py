@@ -7,6 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Coroutine
+from contextvars import Context  # a pairing outlives the request that asked for it, and must not bear its name
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,9 +160,14 @@ class Fleet:
                 one.start()
 
     async def logout(self, session: SessionId) -> bool:
-        """Unlink a session; answers whether WhatsApp confirmed it. If not, the phone still lists the device."""
+        """Unlink a session; answers whether WhatsApp confirmed it. If not, the phone still lists the device.
+
+        Raises `NotConnected` when no phone is linked; a pairing under way ends all the same.
+        """
         one = self._session(session)
         await self._end_pairing(session)
+        if not one.record.paired:
+            raise NotConnected(one.state.sentence("en"))
         confirmed = await self._unlink(one)
         await one.stop()
         if one.record.paired:
@@ -214,7 +220,7 @@ class Fleet:
             if len(self._pairings) >= self._options.max_pairings:
                 raise Busy("As many pairings as are allowed at once are under way: try again in a minute.")
             pairing = Pairing(session, self.register.database(session), self.engine.throwaway, one.move)
-            task = asyncio.create_task(self._pair(one, pairing), name=f"pairing-{session[:8]}")
+            task = asyncio.create_task(self._pair(one, pairing), name=f"pairing-{session[:8]}", context=Context())
             self._pairings[session] = (pairing, task)
             task.add_done_callback(lambda done: self._paired(session, done))
         return self._pairings[session]

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextvars import Context  # a session outlives the request that started it, and must not bear its name
 from dataclasses import dataclass, field, replace
 
 from loguru import logger
@@ -113,7 +114,7 @@ class Session:
         if not wait:
             self._cell.move(Reason.STARTING)
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name=f"session-{self.id[:8]}")
+            self._task = asyncio.create_task(self._run(), name=f"session-{self.id[:8]}", context=Context())
         elif self._news.empty():
             self._news.put_nowait(_NOTHING)  # wakes the task, so that it looks at the time again
 

@@ -102,11 +102,12 @@ def test_a_second_instance_and_a_taken_port(own_folder: Path, port: int) -> None
 SLOW = """
 import asyncio
 from connector import app
-class Slow:
-    async def start(self): pass
-    async def stop(self): await asyncio.Event().wait()
-    def snapshot(self): return []
-app.run(lambda settings, data: Slow(), lambda text: print(text, flush=True))
+
+async def start(settings, data, redact, parts):
+    parts.push_async_callback(asyncio.Event().wait)
+    return app.Serving(lambda: 0)
+
+app.run(start, lambda text: print(text, flush=True))
 """
 
 
@@ -121,8 +122,8 @@ def test_a_second_signal_ends_at_once(port: int) -> None:
             assert process.stderr is not None
             process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            while "Stopping" not in process.stderr.readline():
-                pass
+            while "Stopping" not in (line := process.stderr.readline()):
+                assert line, "it ended"
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=30) == ExitCode.INTERRUPTED
             assert process.stderr.read().endswith("Asked to stop again: ending at once.\n")
