@@ -203,7 +203,7 @@ def test_a_slip_in_the_file_is_a_warning(own_folder: Path, port: int) -> None:
         assert "did you mean HOST?" in process.communicate(timeout=30)[1]
 
 
-@pytest.mark.parametrize("arguments", [[], ["migrate"], ["serve", "--port"], ["serve", "extra"]])
+@pytest.mark.parametrize("arguments", [[], ["dispatch"], ["serve", "--port"], ["serve", "extra"]])
 def test_an_unknown_command_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """With the usage, and the status for it."""
     with pytest.raises(SystemExit) as caught:
