@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -131,6 +132,20 @@ async def test_a_start_that_is_given_up_leaves_nothing_behind(fakes, until):
         await starting
     assert fakes.running == []
     assert open_descriptors() <= before
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_called_away_at_any_moment_of_a_start_nothing_is_left_behind(fakes, until, turns: int):
+    before = open_descriptors()
+    starting = asyncio.create_task(WorkerProcess.start("w1", fakes.launch("serve"), fakes.hearing))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    gc.collect()  # whatever was left to it would complain here
+    await until(lambda: open_descriptors() <= before)
+    assert fakes.running == []
 
 
 async def test_a_program_that_is_not_there_leaves_nothing_behind(fakes):

@@ -1,0 +1,177 @@
+"""The many: what may be done with each session, with worker programs that have no engine."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sessions.engine import Launch
+from sessions.engine import keeper as keeper_module
+from sessions.errors import AlreadyConnected, Busy, NotConnected, PairingEnded, UnknownSession
+from sessions.fleet import Fleet, Options
+from sessions.model import Identity, SessionId
+from sessions.register import Record
+from sessions.state import Reason
+
+FAKE = Path(__file__).parent / "engine" / "fake_worker.py"
+WHO = Identity(jid="5511999990000:3@s.whatsapp.net", lid=None, phone="5511999990000")
+NOBODY = SessionId("00000000-0000-4000-8000-000000000000")
+
+
+def launch(folder: Path, *lives: str) -> Launch:
+    return Launch(folder / "spool", command=(sys.executable, str(FAKE), str(folder / "starts"), *(lives or ("serve",))))
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fleet]:
+    monkeypatch.setattr(keeper_module, "PING_EVERY_S", 0.05)
+    monkeypatch.setattr("sessions.engine.reach.Reach.__call__", _reached)
+    fleet = Fleet(tmp_path, launch(tmp_path), Options(max_pairings=2))
+    yield fleet
+    await fleet.stop()
+
+
+async def _reached(_self: object) -> bool:
+    return True
+
+
+async def paired(fleet: Fleet) -> SessionId:
+    session = fleet.create()
+    fleet._session(session).move(Reason.LINKING)
+    fleet._session(session).adopt(WHO)
+    fleet._session(session).start()
+    return session
+
+
+async def test_a_new_session_is_there_and_never_paired(fleet: Fleet, tmp_path: Path):
+    session = fleet.create()
+    view = fleet.view(session)
+    assert (view.id, view.state.reason, view.identity, view.retry_in_s) == (session, Reason.NEVER_PAIRED, None, None)
+    assert fleet.snapshot() == [view]
+    assert [record.id for record in Fleet(tmp_path, launch(tmp_path)).register.load()] == [session]
+
+
+async def test_a_session_that_is_not_there_is_said_so_everywhere(fleet: Fleet):
+    for asking in (
+        fleet.qr(NOBODY),
+        fleet.pair_code(NOBODY, "1"),
+        fleet.send(NOBODY, "r", "x@y", "x"),
+        fleet.on_whatsapp(NOBODY, "1"),
+        fleet.disconnect(NOBODY),
+        fleet.logout(NOBODY),
+        fleet.remove(NOBODY),
+    ):
+        with pytest.raises(UnknownSession):
+            await asking
+    for ask in (fleet.view, fleet.connect):
+        with pytest.raises(UnknownSession):
+            ask(NOBODY)
+
+
+async def test_paired_sessions_come_back_with_a_new_start_and_stopped_ones_do_not(tmp_path: Path, fleet: Fleet, until):
+    records = [
+        Record(SessionId("1"), identity=WHO),
+        Record(SessionId("2"), identity=WHO, wanted=False),
+        Record(SessionId("3")),
+    ]
+    for record in records:
+        fleet.register.save(record)
+    await fleet.start()
+    await until(lambda: [view.sessions for view in fleet.workers()] == [1])
+    assert [view.state.reason for view in fleet.snapshot()] == [Reason.STARTING, Reason.STOPPED, Reason.NEVER_PAIRED]
+
+
+async def test_without_a_connection_nothing_is_sent_or_asked(fleet: Fleet):
+    session = fleet.create()
+    with pytest.raises(NotConnected, match="No phone is linked"):
+        await fleet.send(session, "r", "x@y", "x")
+    with pytest.raises(NotConnected):
+        await fleet.on_whatsapp(session, "1")
+    with pytest.raises(NotConnected):
+        fleet.connect(session)
+
+
+async def test_a_paired_session_has_nothing_to_scan(fleet: Fleet):
+    session = await paired(fleet)
+    with pytest.raises(AlreadyConnected):
+        await fleet.qr(session)
+
+
+async def test_only_so_many_pair_at_once_and_whoever_is_called_off_hears_so(fleet: Fleet, until):
+    sessions = [fleet.create() for _ in range(3)]
+    asking = [asyncio.create_task(fleet.qr(session)) for session in sessions[:2]]
+    await until(lambda: len(fleet._pairings) == 2)
+    with pytest.raises(Busy):
+        await fleet.qr(sessions[2])
+    for session, task in zip(sessions, asking, strict=False):
+        await fleet.disconnect(session)
+        with pytest.raises(PairingEnded):
+            await asyncio.wait_for(task, 10)
+    assert fleet._pairings == {}
+    assert {view.state.reason for view in fleet.snapshot()} <= {Reason.NEVER_PAIRED, Reason.PAIRING_ENDED}
+    with pytest.raises(TimeoutError):
+        await fleet.qr(sessions[2], wait_s=0.1)
+
+
+async def test_whoever_gives_up_asking_leaves_the_pairing_to_the_others(fleet: Fleet, until):
+    session = fleet.create()
+    asking = [asyncio.create_task(fleet.qr(session)) for _ in range(2)]
+    await until(lambda: fleet._pairings)
+    asking[0].cancel()
+    await asyncio.gather(asking[0], return_exceptions=True)
+    assert not asking[1].done()
+    assert fleet._pairings
+    await fleet.remove(session)
+    with pytest.raises(PairingEnded):
+        await asking[1]
+
+
+async def test_disconnected_it_stays_paired_and_connects_when_told_to(fleet: Fleet, until):
+    session = await paired(fleet)
+    await until(lambda: fleet.workers())
+    await fleet.disconnect(session)
+    view = fleet.view(session)
+    assert (view.state.reason, view.identity) == (Reason.STOPPED, WHO)
+    assert fleet.workers() == []
+    fleet.connect(session)
+    await until(lambda: fleet.workers())
+    assert fleet.register.load()[0].wanted
+
+
+async def test_logged_out_it_keeps_nothing_of_the_account(fleet: Fleet, until):
+    session = await paired(fleet)
+    await until(lambda: any(view.health for view in fleet.workers()))
+    assert await fleet.logout(session) is True
+    assert (fleet.view(session).state.reason, fleet.view(session).identity) == (Reason.LOGGED_OUT, None)
+    with pytest.raises(NotConnected):
+        await fleet.logout(session)
+
+
+async def test_removed_it_leaves_no_file(fleet: Fleet, until):
+    session = await paired(fleet)
+    await until(lambda: fleet.workers())
+    fleet.register.database(session).write_bytes(b"credentials")
+    await fleet.remove(session)
+    with pytest.raises(UnknownSession):
+        fleet.view(session)
+    assert list(fleet.register.folder.iterdir()) == []
+
+
+async def test_the_states_that_it_tells_are_told_once_each(tmp_path: Path, until, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sessions.engine.reach.Reach.__call__", _reached)
+    told: list[tuple[SessionId, Reason, Reason]] = []
+    options = Options(changed=lambda session, before, now: told.append((session, before.reason, now.reason)))
+    fleet = Fleet(tmp_path, launch(tmp_path), options)
+    session = await paired(fleet)
+    await until(lambda: fleet.workers())
+    await fleet.disconnect(session)
+    await fleet.stop()
+    assert told == [
+        (session, Reason.NEVER_PAIRED, Reason.LINKING),
+        (session, Reason.LINKING, Reason.STARTING),
+        (session, Reason.STARTING, Reason.STOPPED),
+    ]
