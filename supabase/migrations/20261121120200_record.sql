@@ -273,21 +273,28 @@ declare
   session constant uuid := (fact #>> '{connection,session}')::uuid;
   told    constant text := fact ->> 'state';
   at      constant timestamptz := to_timestamp((fact ->> 'at_ms')::float8 / 1000);
+  waits   boolean := false;
+  wa_id   text;
 begin
-  update public.whatsapp_mensagens m
-     set status = case when m.remetente = 'CLIENTE' then m.status else public.vigia_delivery(m.status, told) end,
-         error = case when m.remetente = 'CLIENTE' then m.error end,
-         lida = m.lida or told in ('read', 'played'),
-         version = greatest(m.version, (fact ->> 'version')::bigint), updated_at = now()
-   where m.session_id = session and m.wa_message_id in (select jsonb_array_elements_text(fact -> 'ids'))
-     and ((m.remetente <> 'CLIENTE' and public.vigia_delivery(m.status, told) is distinct from m.status)
-          or (not m.lida and told in ('read', 'played')));
-  insert into public.whatsapp_pending_receipts as p (session_id, wa_message_id, state, at)
-  select distinct session, wa_id, told, at from jsonb_array_elements_text(fact -> 'ids') wa_id
-   where not exists (select from public.whatsapp_mensagens m where m.session_id = session and m.wa_message_id = wa_id)
-  on conflict (session_id, wa_message_id) do update
-     set state = public.vigia_delivery(p.state, excluded.state), at = greatest(p.at, excluded.at), kept_at = now();
-  if found then
+  -- One by one: joined to the list of names, every message of the session would be walked over.
+  for wa_id in select distinct name from jsonb_array_elements_text(fact -> 'ids') name loop
+    update public.whatsapp_mensagens m
+       set status = case when m.remetente = 'CLIENTE' then m.status else public.vigia_delivery(m.status, told) end,
+           error = case when m.remetente = 'CLIENTE' then m.error end,
+           lida = m.lida or told in ('read', 'played'),
+           version = greatest(m.version, (fact ->> 'version')::bigint), updated_at = now()
+     where m.session_id = session and m.wa_message_id = wa_id
+       and ((m.remetente <> 'CLIENTE' and public.vigia_delivery(m.status, told) is distinct from m.status)
+            or (not m.lida and told in ('read', 'played')));
+    if found or exists (select from public.whatsapp_mensagens m where m.session_id = session and m.wa_message_id = wa_id) then
+      continue;
+    end if;
+    waits := true;
+    insert into public.whatsapp_pending_receipts as p (session_id, wa_message_id, state, at) values (session, wa_id, told, at)
+    on conflict (session_id, wa_message_id) do update
+       set state = public.vigia_delivery(p.state, excluded.state), at = greatest(p.at, excluded.at), kept_at = now();
+  end loop;
+  if waits then
     delete from public.whatsapp_pending_receipts where kept_at < now() - interval '7 days';
   end if;
 end $$;
