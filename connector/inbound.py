@@ -40,14 +40,15 @@ class Inbound:
             return []
         words = decode(row.kind, row.body)
         stamp = Stamp(f"{file}:{row.seq}", next_version())
-        told = {
-            RECORD: _record(stamp, connection, words),
-            WEBHOOK: _webhook(stamp, connection, words, row.at_us // 1000),
-        }
+        told: dict[str, Fact | None] = {}
+        if RECORD in self._sinks:
+            told[RECORD] = _record(stamp, connection, words)
+        if WEBHOOK in self._sinks:
+            told[WEBHOOK] = _webhook(stamp, connection, words, row.at_us // 1000)
         rows: list[OutRow | Ended] = [
             OutRow(sink=sink, chain=connection.session, op=stamp.op, body=facts.encode(fact))
             for sink, fact in told.items()
-            if fact is not None and sink in self._sinks
+            if fact is not None
         ]
         if isinstance(words, Outcome):
             rows.append(Ended(words.ref, words.status, row.at_us, words.message_id, words.error))
