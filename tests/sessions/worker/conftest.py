@@ -243,7 +243,7 @@ def held() -> Any:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine settles at once, or never within a test's patience."""
-    monkeypatch.setattr(client_module, "QUIET_S", 0.01)
+    monkeypatch.setattr(client_module, "QUIET_S", 0.05)
     monkeypatch.setattr(client_module, "FIRST_SIGN_S", 0.05)
     monkeypatch.setattr(client_module, "STOP_S", 0.2)
 

@@ -20,6 +20,7 @@ from sessions.errors import FixUs
 from sessions.inbox import InboxReader, inbox_name
 from sessions.locks import FileLock
 from sessions.model import Outcome, SendStatus, Sign, decode
+from sessions.worker import client as client_module
 from sessions.worker import program as program_module
 from sessions.worker.from_whatsapp import translate
 from sessions.worker.library import Library
@@ -173,7 +174,8 @@ async def test_drained_it_disconnects_writes_what_is_left_and_exits(hub: Hub, un
     await until(lambda: hub.exits == [0])
 
 
-async def test_while_it_leaves_it_takes_nothing_on(hub: Hub, until):
+async def test_while_it_leaves_it_takes_nothing_on(hub: Hub, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(client_module, "STOP_S", 20.0)
     await hub.configure()
     await hub.open()
     holding = asyncio.Event()
