@@ -224,12 +224,14 @@ def test_links_in_pages_lead_somewhere() -> None:
     assert broken == []
 
 
-def test_files_named_in_the_readme_exist() -> None:
+@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md", "docs/benchmarks.md"])
+def test_files_named_in_a_page_exist(name: str) -> None:
     """What stands in backticks and looks like a path of the project is one."""
-    words = re.findall(r"`([\w./-]+)`", (ROOT / "README.md").read_text("utf-8"))
+    words = re.findall(r"`([\w./-]+)`", (ROOT / name).read_text("utf-8"))
     tops = {path.name for path in ROOT.iterdir()} - NOT_OURS
-    missing = [word for word in words if word.removeprefix("./").split("/")[0] in tops and not (ROOT / word).exists()]
-    assert missing == []
+    paths = [word for word in words if word.removeprefix("./").split("/")[0] in tops]
+    assert paths, "it names none"
+    assert [word for word in paths if not (ROOT / word).exists()] == []
     assert [word for word in words if word.startswith("docs/") and not (ROOT / word).exists()] == []
 
 
