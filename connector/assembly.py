@@ -67,7 +67,7 @@ class Assembly:
         store, embedded = await _database(settings, data, parts)
         board = Board()
         sinks: list[Sink] = [
-            RecordSink(store, board, spool.sends.recorded),
+            RecordSink(store, board, spool.sends.recorded, up=lambda: embedded is None or embedded.up),
             *await _webhook(settings, data, redact, parts),
         ]
         names = frozenset(sink.name for sink in sinks)
@@ -86,6 +86,8 @@ class Assembly:
             )
         )
         drainers = [Drainer(sink, spool.outbox) for sink in sinks]
+        if embedded:
+            embedded.listen(drainers[0].kick)  # the record's, which need not wait for its next try
         mover = spool.mover(Inbound(connections.refs, names, metrics.event_received), fleet.rung)
         await connections.load(fleet)
         await _start_spool(parts, mover, drainers)

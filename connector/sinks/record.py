@@ -22,13 +22,21 @@ Keep = Callable[[Mapping[str, str]], Awaitable[None]]
 async def _keep_nothing(_recorded: Mapping[str, str]) -> None: ...
 
 
+def _always() -> bool:
+    return True
+
+
 class RecordSink:
     """Hands batches to the store, tells the board what became of messages, and has it kept for sends whose caller waits no more."""
 
-    def __init__(self, store: Store, board: Board, keep: Keep = _keep_nothing) -> None:
+    def __init__(
+        self, store: Store, board: Board, keep: Keep = _keep_nothing, *, up: Callable[[], bool] = _always
+    ) -> None:
+        """*up*: whether the database may be asked. One that only just answers may lack its tables still."""
         self._store = store
         self._board = board
         self._keep = keep
+        self._up = up
 
     @property
     def name(self) -> str:
@@ -37,6 +45,8 @@ class RecordSink:
 
     async def deliver(self, rows: list[StoredOut]) -> Verdict:
         """Record *rows* in one transaction. Told again what it already knows, the database changes nothing."""
+        if not self._up():
+            return Wait("The embedded PostgreSQL starts.")
         try:
             recorded = await self._store.record([row.body for row in rows])
         except Offline as error:

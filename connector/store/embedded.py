@@ -55,6 +55,7 @@ class Embedded:
         self._prepare = prepare
         self._view = EmbeddedView()
         self._changed = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -73,6 +74,11 @@ class Embedded:
             self._cluster.require_major()
         self._task = asyncio.create_task(self._keep(), name="embedded-postgres")
 
+    @property
+    def up(self) -> bool:
+        """Whether it takes calls, its tables brought up to date."""
+        return self._view.running is Running.UP
+
     async def until_up(self, timeout: float) -> bool:
         """Wait until it takes calls, and answer whether it does."""
         with suppress(TimeoutError):
@@ -80,6 +86,10 @@ class Embedded:
                 while self._view.running is not Running.UP:
                     await self._changed.wait()
         return self._view.running is Running.UP
+
+    def listen(self, up: Callable[[], None]) -> None:
+        """Have *up* called each time it takes calls from now on. It may not raise."""
+        self._listeners.append(up)
 
     def restart(self) -> None:
         """End its process, which starts another: for a watchdog that finds it not answering."""
@@ -148,6 +158,8 @@ class Embedded:
             logger.error("The embedded PostgreSQL cannot be used: {}", error)
         self._tell(replace(self._view, running=Running.UP, reason=None))
         logger.info("The embedded PostgreSQL is up after {:.1f} s.", time.monotonic() - began)
+        for up in self._listeners:
+            up()
 
 
 async def _answering(url: str, process: asyncio.subprocess.Process) -> None:

@@ -85,12 +85,16 @@ async def test_from_nothing_to_rows_through_a_kill_and_a_second_start(folder: Pa
         await teller.tell(teller.came("A"))
         first = embedded.view.pid
         assert first
+        ups: list[bool] = []
+        embedded.listen(lambda: ups.append(embedded.up))
         os.kill(first, signal.SIGKILL)
         await recorded_after_all(teller, teller.came("B"))
         assert embedded.view.pid != first
         assert embedded.view.restarts >= 1
         embedded.restart()
         await recorded_after_all(teller, teller.came("C"))
+        await until(lambda: bool(ups))
+        assert all(ups), "told before it was up"
     assert embedded.view.running is Running.STOPPED
     assert Cluster.at(folder).holder() is None
     async with running(folder) as embedded, calling(embedded) as store:

@@ -54,6 +54,14 @@ async def test_what_is_refused_is_answered_with_its_reason(teller, error: type[S
     assert await sink.deliver(rows(teller.came("A"))) == verdict("The reason.")
 
 
+async def test_a_database_that_is_being_made_ready_is_not_asked(teller) -> None:
+    ready = False
+    sink = RecordSink(teller.store, Board(), up=lambda: ready)
+    assert isinstance(await sink.deliver(rows(teller.came("A"))), Wait)
+    ready = True
+    assert await sink.deliver(rows(teller.came("A"))) == Delivered()
+
+
 async def test_a_bad_row_is_poison_and_the_good_one_goes_in_alone(teller) -> None:
     sink = RecordSink(teller.store, Board())
     good, bad = rows(teller.came("A"), {**teller.came("B"), "message": {}})
