@@ -170,7 +170,8 @@ class Outbound:
             await self._close(ref, outcome)
         atendimento = await self._parts.board.wait(send.message_id, RECORDED_S)
         view = _outcome_view(send, outcome, atendimento)
-        await self._parts.sends.told(send.message_id, msgspec.json.encode(view), atendimento)
+        if send.key is not None:  # without one nobody can ask for this answer again
+            await self._parts.sends.told(send.message_id, msgspec.json.encode(view), atendimento)
         return view
 
     async def _close(self, ref: ConnectionRef | None, outcome: Outcome) -> None:

@@ -55,9 +55,9 @@ class RecordSink:
             return Park(_sentence(error))
         except Rejected as error:
             return Poison(_sentence(error))
+        await self._keep_sends(recorded)  # first: who is told by the board may ask for it at once
         for one in recorded:
             self._board.post(one)
-        await self._keep_sends(recorded)
         return Delivered()
 
     async def _keep_sends(self, recorded: list[Recorded]) -> None:
