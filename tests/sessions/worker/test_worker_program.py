@@ -61,12 +61,14 @@ class Hub:
     async def ask(self, kind: type[Any], **fields: Any) -> frames.Reply:
         self.numbers += 1
         self.writer.write(frames.pack(kind(id=self.numbers, deadline_s=10.0, **fields)))
-        while True:
-            said = await self.heard()
-            if isinstance(said, frames.Reply):
-                assert said.id == self.numbers
-                return said
+        reply = await self.replied()
+        assert reply.id == self.numbers
+        return reply
+
+    async def replied(self) -> frames.Reply:
+        while not isinstance(said := await self.heard(), frames.Reply):
             self.notices.append(said)
+        return said
 
     async def heard(self) -> frames.FromWorker:
         async with asyncio.timeout(20):
@@ -190,9 +192,7 @@ async def test_while_it_leaves_it_takes_nothing_on(hub: Hub, monkeypatch: pytest
     for kind, fields in [(frames.Ping, {}), (frames.Open, {"session": "x", "path": "/x"}), (frames.Drain, {})]:
         assert (await hub.ask(kind, **fields)).error == "not_connected"
     holding.set()
-    said = await hub.heard()
-    assert isinstance(said, frames.Reply)
-    assert said.id == 900
+    assert (await hub.replied()).id == 900
 
 
 async def test_when_the_hub_is_gone_it_disconnects_and_exits_and_its_locks_are_free_then(hub: Hub):
