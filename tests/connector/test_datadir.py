@@ -185,5 +185,5 @@ def test_a_damaged_key_is_told(own_folder: Path, content: bytes) -> None:
     """Never a service that everybody can call, or nobody."""
     path = own_folder / "api-key"
     path.write_bytes(content)
-    with pytest.raises(StartFailure, match=r"API key in .+api-key .+ remove"):
+    with pytest.raises(StartFailure, match=r"key in .+api-key .+ remove"):
         keyfile.read_or_make(path)
