@@ -87,7 +87,8 @@ class Round:
 class Mayhem:
     """A service with its traffic, and whoever kills parts of it."""
 
-    def __init__(self, service: Service, receiver: Receiver, wish: Wish) -> None:
+    def __init__(self, service: Service, receiver: Receiver, wish: Wish, numbers: Numbers | None = None) -> None:
+        self._numbers = numbers or Numbers()
         self.seed = wish.seed if wish.seed is not None else random.SystemRandom().randrange(1 << 32)
         self._chance = random.Random(self.seed)
         self._service = service
@@ -95,17 +96,18 @@ class Mayhem:
         self._traffic = Traffic(service, random.Random(self.seed + 1), rate=wish.rate, sends=wish.sends)
         self._judge = Judge(service, receiver, self._traffic)
         self._missing: dict[str, set[str]] = {}
-        self._rested_at = 0.0  # when a worker may be killed again, in monotonic seconds: sooner is a crash loop
+        self._resting: dict[
+            int, float
+        ] = {}  # until when a started worker is spared, in monotonic seconds: sooner is a crash loop
 
     async def prepare(self) -> None:
         """Pair everybody."""
         await self._service.ready()
-        await self._traffic.open(self._wish.sessions, Numbers())
+        await self._traffic.open(self._wish.sessions, self._numbers)
 
     def choose(self) -> Victim:
         """Choose whom the next round kills."""
-        rested = time.monotonic() >= self._rested_at
-        return self._chance.choice([one for one in Victim if rested or one is not Victim.WORKER])
+        return self._chance.choice([one for one in Victim if self._rested() or one is not Victim.WORKER])
 
     async def round(self, number: int, victim: Victim) -> Round:
         """Traffic, a kill in its midst, traffic until all is connected again and a little longer; then judge everything so far."""
@@ -133,10 +135,7 @@ class Mayhem:
             case Victim.HUB:
                 return await self._kill_hub()
             case Victim.WORKER:
-                pid = self._chance.choice(self._service.workers())
-                os.kill(pid, signal.SIGKILL)
-                await self._until(lambda: self._down(pid))
-                self._rested_at = time.monotonic() + REST_S
+                await self._kill_worker()
             case Victim.POSTGRES:
                 await self._until(lambda: self._service.postgres() is not None)
                 pid = self._service.postgres() or 0
@@ -153,13 +152,21 @@ class Mayhem:
             kills += 1
             await asyncio.sleep(self._chance.uniform(0.0, 1.0))
             await self._service.start()
-        self._rested_at = 0.0
+        self._resting.clear()
         await self._service.ready()
         self._traffic.ask_again()
         return kills
 
-    def _down(self, pid: int) -> bool:
-        return pid not in self._service.workers()
+    async def _kill_worker(self) -> None:
+        before = set(self._service.workers())
+        os.kill(self._chance.choice(self._rested()), signal.SIGKILL)
+        await self._until(lambda: bool(set(self._service.workers()) - before))
+        until = time.monotonic() + REST_S
+        self._resting |= dict.fromkeys(set(self._service.workers()) - before, until)
+
+    def _rested(self) -> list[int]:
+        now = time.monotonic()
+        return [pid for pid in self._service.workers() if self._resting.get(pid, 0.0) <= now]
 
     async def _until(self, fact: Callable[[], bool]) -> None:
         async with asyncio.timeout(VICTIM_S):

@@ -77,14 +77,16 @@ async def shop(service: Service, lab: LabClient, number: Numbers) -> Shop:
     return shop
 
 
-async def test_a_hub_a_worker_and_the_database_killed_under_load(service: Service, receiver: Receiver) -> None:
+async def test_a_hub_a_worker_and_the_database_killed_under_load(
+    service: Service, receiver: Receiver, number: Numbers
+) -> None:
     """Twenty sessions, 200 texts a second in, some out: rows, events and phones agree with the list. More: `scripts/soak --whole`."""
-    mayhem = Mayhem(service, receiver, Wish())
+    mayhem = Mayhem(service, receiver, Wish(), number)
     sys.stdout.write(f"seed {mayhem.seed}\n")
     await mayhem.prepare()
     broken: list[str] = []
-    for number, victim in enumerate(Victim, 1):
-        one = await mayhem.round(number, victim)
+    for count, victim in enumerate(Victim, 1):
+        one = await mayhem.round(count, victim)
         sys.stdout.write(f"{one}\n")
         broken += one.broken
     assert broken == []
