@@ -113,10 +113,10 @@ class Judge:
         empty = {row["wa_message_id"] for row in written if row["conteudo"] is None}
         found.placeholders += len(empty)
         found.missing[shop.connection] = set(acked) - set(ids)
-        found.broken += _not_the_same(f"rows of {shop.connection}", ids, acked)
+        found.broken += differences(f"rows of {shop.connection}", ids, acked)
         told = [event["data"]["waMessageId"] for event in events if event["type"] == "messageReceived"]
         first = list(dict.fromkeys(told))
-        found.broken += _not_the_same(f"events of {shop.connection}", first, acked)
+        found.broken += differences(f"events of {shop.connection}", first, acked)
         if untold := set(ids) - set(told):
             found.broken.append(f"{len(untold)} rows of {shop.connection} without an event")
         if rowless := set(told) - set(ids):
@@ -175,7 +175,7 @@ def _by_connection(events: Iterable[Event]) -> dict[str, list[Event]]:
     return found
 
 
-def _not_the_same(what: str, ids: list[str], acked: list[str]) -> list[str]:
+def differences(what: str, ids: list[str], acked: list[str]) -> list[str]:
     """Answer how *ids* differ from *acked*, except in what they lack."""
     there = set(ids)
     expected = [one for one in acked if one in there]
