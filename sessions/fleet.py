@@ -172,6 +172,8 @@ class Fleet:
         await one.stop()
         if one.record.paired:
             one.forget()
+        # Somebody asked for it. Where WhatsApp did not confirm, the next scan must not find the old account here.
+        self.register.erase_credentials(session)
         return confirmed
 
     async def remove(self, session: SessionId) -> bool:

@@ -69,11 +69,16 @@ class Register:
             Path(name).unlink(missing_ok=True)
             raise
 
+    def erase_credentials(self, session: SessionId) -> None:
+        """Delete what the engine knows of the account: the next pairing begins with nothing. Only after it is closed."""
+        for suffix in (".db", ".db-wal", ".db-shm"):
+            (self.folder / f"{session}{suffix}").unlink(missing_ok=True)
+
     def remove(self, session: SessionId) -> None:
         """Delete a session's record and its engine files. Only after it is closed."""
         (self.folder / f"{session}.json").unlink(missing_ok=True)
-        for suffix in (".db", ".db-wal", ".db-shm", ".lock"):
-            (self.folder / f"{session}{suffix}").unlink(missing_ok=True)
+        self.erase_credentials(session)
+        (self.folder / f"{session}.lock").unlink(missing_ok=True)
 
     def _read(self, path: Path) -> Record:
         try:

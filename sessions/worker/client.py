@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 FIRST_SIGN_S = 0.3  # how long a start keeps others out of the engine; by then it has written its maps and is dialling
 QUIET_S = 0.5  # without a callback for so long, the engine's channel is empty
-LONGEST_QUIET_WAIT_S = 10.0
+LONGEST_QUIET_WAIT_S = 4.0  # less than a drain may take
 STOP_S = 10.0
 # The default DSN writes with an fsync each and a five-second lock wait. The last key swallows what neonize appends.
 DSN = "{path}?_foreign_keys=on&_journal_mode=WAL&_busy_timeout=30000&_synchronous=NORMAL&x="

@@ -32,6 +32,13 @@ async def test_a_logout_that_whatsapp_cannot_confirm_says_so(rig: Rig, lab: LabC
     assert not await rig.fleet.logout(session)
     assert rig.fleet.view(session).state.reason is Reason.LOGGED_OUT
     assert len(await _devices(lab, shop)) == 1
+    other = number()
+    await lab.phone(other, "Outra")
+    await lab.scan(other, (await rig.fleet.qr(session)).text)
+    await rig.connected(session)
+    identity = rig.fleet.view(session).identity
+    assert identity
+    assert identity.phone == other, "the next scan found the old account"
 
 
 async def test_a_removed_session_leaves_no_file(rig: Rig, number: Numbers) -> None:
