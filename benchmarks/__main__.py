@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmarks import flow, inbound, mayhem, outbound, sessions, soak
+from benchmarks import faults, flow, inbound, mayhem, outbound, sessions, soak
 from benchmarks.figures import Report
 from benchmarks.progress import Progress
 
@@ -107,6 +107,11 @@ def _outbound(chosen: argparse.Namespace) -> int:
     return _told(report, f"BELOW THE FLOOR: {outbound.FLOOR} of bare neonize" if slow else "")
 
 
+def _faults(_chosen: argparse.Namespace) -> int:
+    print(asyncio.run(faults.run(Progress())))
+    return 0
+
+
 def _told(report: flow.Report, failure: str) -> int:
     print(report.table())
     if failure:
@@ -126,6 +131,8 @@ def _parser() -> argparse.ArgumentParser:
         ("outbound", _outbound, outbound, "from a request to WhatsApp"),
     ):
         _add_flow(commands.add_parser(name, help=says, description=module.__doc__), run)
+    timed = commands.add_parser("faults", help="how soon each fault is noticed, and healed", description=faults.__doc__)
+    timed.set_defaults(run=_faults, log="CRITICAL")
     return parser
 
 
