@@ -16,9 +16,11 @@ from importlib.metadata import version
 from typing import TextIO
 
 from connector import app, migration
+from connector.command import Command
 from connector.failures import ExitCode, StartFailure
 
 _DESCRIPTION = "Vigia keeps many WhatsApp sessions connected, and lets your programs use them over HTTP."
+_MORE = "`vigia COMMAND --help` says what a command does, what it takes and how it ends."
 _SERVE = """\
 Starts the service and runs until Ctrl-C or SIGTERM, which drain for up to 8 seconds; a second Ctrl-C ends at once.
 
@@ -30,21 +32,25 @@ docs/configuration.md names them all. The most used:
   DATA_DIR  folder of everything kept   (./data)
   API_KEY   what callers must send      (made once, kept in DATA_DIR/api-key)
 """
-_MIGRATE = """\
-Creates or changes the tables and functions of the database in DATABASE_URL or SUPABASE_DB_URL: what is missing, in one
-transaction, noted where the Supabase CLI notes it too. The service does this itself for its own, embedded database.
-"""
-_EXIT_CODES = """\
-exit status:
-  0    stopped as asked, everything drained
-  1    a fault of the service: DATA_DIR/logs/error.log says more
-  2    a setting or an argument is wrong
-  3    the data folder cannot be written, is full, or another Vigia uses it
-  4    HOST and PORT cannot be listened on
-  5    stopped as asked, but not everything drained within 8 seconds
-  6    `vigia migrate` could not reach or use the database
-  130  ended at once, by a second Ctrl-C
-"""
+COMMANDS = (
+    Command(
+        "serve",
+        "start the service and run until it is asked to stop",
+        _SERVE,
+        lambda _asked, say: app.run(app.start_all, say),
+        ends={
+            ExitCode.STOPPED: "stopped as asked, everything drained",
+            ExitCode.BUG: "a fault of the service: DATA_DIR/logs/error.log says more",
+            ExitCode.USAGE: "a setting or an argument is wrong",
+            ExitCode.DATA_DIR: "the data folder cannot be written, is full, or another Vigia uses it",
+            ExitCode.ADDRESS: "HOST and PORT cannot be listened on",
+            ExitCode.DRAIN_TIMED_OUT: "stopped as asked, but not everything drained within 8 seconds",
+            ExitCode.INTERRUPTED: "ended at once, by a second Ctrl-C",
+        },
+    ),
+    migration.COMMAND,
+)
+"""Every command, in the order of `vigia --help`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,9 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.umask(0o077)  # before the first file: sessions are as good as passwords
     asked = _parser().parse_args(arguments)
     try:
-        if asked.command == "migrate":
-            return migration.run(as_text=asked.print, say=_say)
-        return app.run(app.start_all, _say)
+        return asked.run(asked, _say)
     except StartFailure as failure:
         for line in str(failure).splitlines():
             _say(f"vigia: {line}", sys.stderr)
@@ -64,21 +68,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        "vigia", description=_DESCRIPTION, epilog=_EXIT_CODES, formatter_class=RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser("vigia", description=_DESCRIPTION, epilog=_MORE)
     parser.add_argument("--version", action="version", version=f"vigia {version('vigia')}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
-    serve = "start the service and run until it is asked to stop"
-    commands.add_parser(
-        "serve", help=serve, description=_SERVE, epilog=_EXIT_CODES, formatter_class=RawDescriptionHelpFormatter
-    )
-    brings = "bring the database in DATABASE_URL or SUPABASE_DB_URL to this Vigia's tables"
-    migrate = commands.add_parser(
-        "migrate", help=brings, description=_MIGRATE, epilog=_EXIT_CODES, formatter_class=RawDescriptionHelpFormatter
-    )
-    migrate.add_argument("--print", action="store_true", help="print one SQL text instead, for Supabase's SQL editor")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        its = commands.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.about,
+            epilog=_statuses(command),
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+        command.arguments(its)
+        its.set_defaults(run=command.run)
     return parser
+
+
+def _statuses(command: Command) -> str:
+    return "\n".join(["exit status:", *(f"  {status:<4d} {means}" for status, means in command.ends.items())])
 
 
 def _say(text: str, stream: TextIO | None = None) -> None:

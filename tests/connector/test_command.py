@@ -222,7 +222,19 @@ def test_help_names_every_setting_that_matters_and_every_exit_status(capsys: pyt
         name in text for name in ("HOST", "PORT", "DATA_DIR", "API_KEY", ".env.supabase", "docs/configuration.md")
     )
     listed = {line.split()[0] for line in text.partition("exit status:")[2].splitlines() if line}
-    assert listed == {str(code.value) for code in ExitCode}
+    assert listed == {str(code.value) for code in ExitCode if code is not ExitCode.DATABASE}
+
+
+@pytest.mark.parametrize("name", [one.name for one in command.COMMANDS])
+def test_every_command_says_what_it_does_and_how_it_ends(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """On lines that fit a terminal."""
+    with pytest.raises(SystemExit) as caught:
+        command.main([name, "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: vigia {name}")
+    assert "\nexit status:\n  0    " in text
+    assert max(map(len, text.splitlines())) <= 120
 
 
 def test_the_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:
