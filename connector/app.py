@@ -14,10 +14,12 @@ from importlib.metadata import version
 from loguru import logger
 
 from connector import datadir, keyfile, settings
+from connector.api.assets import Assets, Pages
 from connector.api.atendimentos import Atendimentos
 from connector.api.connections import Connections
 from connector.api.health import Health, Trouble, no_trouble
 from connector.api.messages import Mailing, Messages
+from connector.api.operator import Operator
 from connector.api.server import Server, Telemetry, make_app
 from connector.api.sockets import bind
 from connector.api.tenants import Tenants
@@ -44,6 +46,7 @@ class Serving:
     sessions: Callable[[], int]
     troubles: Callable[[], Sequence[Trouble]] = no_trouble
     resources: Sequence[object] = ()
+    pages: Sequence[Pages] = ()
     telemetry: Telemetry | None = None
 
 
@@ -92,7 +95,9 @@ async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: 
         if _is_ip(settings.host)
         else settings.host == "localhost",
     )
-    return Serving(lambda: len(house.fleet.snapshot()), house.seen.troubles, resources, telemetry)
+    assets = Assets.read()
+    pages = (assets, Operator(assets))
+    return Serving(lambda: len(house.fleet.snapshot()), house.seen.troubles, resources, pages, telemetry)
 
 
 def _is_ip(host: str) -> bool:
@@ -170,7 +175,13 @@ class Service:
             )
         serving = await self.start(settings, self.data, self.redact, parts)
         health = Health(lab=settings.lab is not None, sessions=serving.sessions, troubles=serving.troubles)
-        app = make_app(key=self.key.value, health_of=health, resources=serving.resources, telemetry=serving.telemetry)
+        app = make_app(
+            key=self.key.value,
+            health_of=health,
+            resources=serving.resources,
+            pages=serving.pages,
+            telemetry=serving.telemetry,
+        )
         server = Server(app, sockets)
         parts.push_async_callback(server.stop)
         await server.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from hashlib import sha256
 
 from aiohttp import web
@@ -13,8 +14,8 @@ from connector.api.errors import Refusal
 HEADER = "X-API-KEY"
 
 
-def require_key(key: str, *, public: frozenset[str]) -> Middleware:
-    """Answer a middleware that lets only callers with *key* pass, except to the *public* paths.
+def require_key(key: str, *, public: Callable[[str], bool]) -> Middleware:
+    """Answer a middleware that lets only callers with *key* pass, except to the paths that are *public*.
 
     Unknown addresses are refused like known ones, so that nobody without the key learns which exist.
     """
@@ -24,7 +25,7 @@ def require_key(key: str, *, public: frozenset[str]) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(HEADER, "")
         # Digests have one length, and are compared in a time that does not tell how many characters were right.
-        if request.path not in public and not hmac.compare_digest(_digest(given), wanted):
+        if not public(request.path) and not hmac.compare_digest(_digest(given), wanted):
             detail = (
                 f"Send the API key in the header {HEADER}."
                 if not given

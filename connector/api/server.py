@@ -17,6 +17,7 @@ from aiohttp.typedefs import Middleware
 from loguru import logger
 
 from connector.api import docs, health, metrics
+from connector.api.assets import Pages
 from connector.api.docs import Docs
 from connector.api.errors import Refusal
 from connector.api.health import Health
@@ -40,15 +41,22 @@ class Telemetry:
 
 
 def make_app(
-    *, key: str, health_of: Health, resources: Sequence[object] = (), telemetry: Telemetry | None = None
+    *,
+    key: str,
+    health_of: Health,
+    resources: Sequence[object] = (),
+    pages: Sequence[Pages] = (),
+    telemetry: Telemetry | None = None,
 ) -> web.Application:
     """Answer the application that asks callers for *key*; each of *resources* has methods marked by `route`."""
-    app = web.Application(middlewares=_middlewares(key, telemetry), client_max_size=MAX_BODY_BYTES)
+    app = web.Application(middlewares=_middlewares(key, pages, telemetry), client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(_finish_headers)
     health_of.add_to(app)
     served = [operation for resource in resources for operation in operations(resource)]
     _add(app, served)
     Docs(served, version=version("vigia")).add_to(app)
+    for page in pages:
+        page.add_to(app)
     if telemetry:
         metrics.add_to(app, telemetry.render)
     return app
@@ -71,12 +79,16 @@ async def _refuse_method(allowed: set[str], request: web.Request) -> web.StreamR
     raise web.HTTPMethodNotAllowed(request.method, sorted(allowed))
 
 
-def _middlewares(key: str, telemetry: Telemetry | None) -> list[Middleware]:
-    public = health.PATHS | docs.PATHS
-    if not telemetry:
-        return [problems, require_key(key, public=public)]
-    public |= {metrics.PATH} if telemetry.public else frozenset[str]()
-    return [metrics.counting(telemetry.observe), problems, require_key(key, public=public)]
+def _middlewares(key: str, pages: Sequence[Pages], telemetry: Telemetry | None) -> list[Middleware]:
+    plain = health.PATHS | docs.PATHS
+    if telemetry and telemetry.public:
+        plain |= {metrics.PATH}
+
+    def public(path: str) -> bool:
+        return path in plain or any(page.opens(path) for page in pages)
+
+    counting = [metrics.counting(telemetry.observe)] if telemetry else []
+    return [*counting, problems, require_key(key, public=public)]
 
 
 async def _finish_headers(request: web.Request, response: web.StreamResponse) -> None:
