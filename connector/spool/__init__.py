@@ -2,6 +2,7 @@
 
 from connector.spool.drainer import Drainer, SinkState, SinkView
 from connector.spool.errors import SpoolClosed, SpoolDamaged, SpoolError, SpoolFull
+from connector.spool.journal import Entry, Journal
 from connector.spool.mover import Mover, Process
 from connector.spool.outbox import Outbox
 from connector.spool.rows import (
@@ -28,7 +29,9 @@ __all__ = [
     "Delivered",
     "Drainer",
     "Ended",
+    "Entry",
     "Going",
+    "Journal",
     "Mover",
     "NewSend",
     "OutRow",

@@ -28,6 +28,7 @@ CREATE TABLE outbox (
   at_us INTEGER NOT NULL
 );
 CREATE INDEX outbox_by_sink ON outbox (sink, seq);
+CREATE INDEX outbox_by_chain ON outbox (sink, chain, seq);
 CREATE TABLE cursor (file TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE dead (
   id     INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -36,9 +37,11 @@ CREATE TABLE dead (
   op     TEXT    NOT NULL,
   body   BLOB    NOT NULL,
   reason TEXT    NOT NULL,
-  at_us  INTEGER NOT NULL
+  at_us  INTEGER NOT NULL,
+  seq    INTEGER
 );
 CREATE INDEX dead_by_sink ON dead (sink, id);
+CREATE INDEX dead_by_age ON dead (at_us);
 CREATE TABLE clock (last INTEGER NOT NULL);
 INSERT INTO clock (last) VALUES (0);
 CREATE TABLE send (
@@ -70,6 +73,16 @@ CREATE TABLE connection (
 ) WITHOUT ROWID;
 """
 
+# Came later: made where it is missing, so that a spool of before needs no other format.
+_EVENTS = """
+CREATE TABLE IF NOT EXISTS event (
+  id         INTEGER PRIMARY KEY,
+  name       TEXT    NOT NULL,
+  connection TEXT,
+  body       BLOB    NOT NULL
+);
+"""
+
 
 def prepare(path: Path) -> None:
     """Make the file unless it is there, whole or not at all. Raises `SpoolDamaged`, `sqlite3.Error` or `OSError`."""
@@ -79,6 +92,7 @@ def prepare(path: Path) -> None:
     db = connect(path, "normal")
     try:
         _recognise(db, path)
+        db.execute(_EVENTS)
     finally:
         db.close()
 
@@ -121,3 +135,11 @@ def _recognise(db: sqlite3.Connection, path: Path) -> None:
         raise SpoolDamaged(f"{path} is a file of another program.")
     if version != FORMAT:
         raise SpoolDamaged(f"{path} has format {version}, and this version reads {FORMAT}: use the newer one.")
+
+
+def _complete(db: sqlite3.Connection) -> None:
+    """Add what files of this format were first made without. Earlier versions do not mind it."""
+    if "seq" not in {row[1] for row in db.execute("PRAGMA table_info(dead)").fetchall()}:
+        db.execute("ALTER TABLE dead ADD COLUMN seq INTEGER")
+    db.execute("CREATE INDEX IF NOT EXISTS outbox_by_chain ON outbox (sink, chain, seq)")
+    db.execute("CREATE INDEX IF NOT EXISTS dead_by_age ON dead (at_us)")

@@ -13,6 +13,7 @@ from connector.spool.connections import Connections
 from connector.spool.database import Database
 from connector.spool.dead import DeadLetters
 from connector.spool.disk import Disk
+from connector.spool.journal import Journal
 from connector.spool.mover import Mover, Process
 from connector.spool.outbox import Outbox
 from connector.spool.sends import Sends
@@ -34,6 +35,7 @@ class Spool:
         self.dead = DeadLetters(self._database, self.tally, now_us)
         self.sends = Sends(self._database, self.tally, now_us)
         self.connections = Connections(self._database, self.tally, now_us)
+        self.journal = Journal(self._database)
 
     @classmethod
     async def opened(cls, folder: Path, *, disk: Disk | None = None, now_us: Callable[[], int] = wall_us) -> Spool:
