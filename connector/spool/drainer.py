@@ -21,6 +21,7 @@ from connector.spool.sink import Delivered, Going, Park, Poison, Sink, Verdict, 
 from sessions.backoff import Backoff
 
 BATCH = 500
+LEAST = 16  # rows: what an overloaded other side is offered at last
 IDLE_S = 1.0  # covers a wake-up that was missed
 PARKED_S = 30.0
 DELIVER_S = 120.0
@@ -71,6 +72,8 @@ class Drainer:
         self._sink = sink
         self._outbox = outbox
         self._batch = batch
+        self._size = batch
+        self._held = False
         self._waits = waits
         self._parked_s = parked_s
         self._deliver_s = deliver_s
@@ -128,11 +131,11 @@ class Drainer:
             self._kicked.clear()
             rows: Sequence[StoredOut] = ()
             try:
-                rows = await self._outbox.read(self._sink.name, self._batch)
-                self._head = rows[0] if rows else None
+                rows = await self._read()
                 refusal = await self._offer(rows)
             except SpoolError as error:
                 refusal = Wait(str(error))
+            self._learn(rows, refusal)
             if isinstance(refusal, Going):
                 self._recovered()
             elif refusal:
@@ -141,6 +144,21 @@ class Drainer:
                 self._recovered()
             else:
                 await _within(self._more, IDLE_S)
+
+    async def _read(self) -> Sequence[StoredOut]:
+        """Answer what comes next: in the order it came, or, while some of it stays behind, of each chain alike."""
+        read = self._outbox.heads if self._held else self._outbox.read
+        rows = await read(self._sink.name, self._size)
+        self._head = rows[0] if rows else None
+        return rows
+
+    def _learn(self, rows: Sequence[StoredOut], refusal: Going | Wait | Park | None) -> None:
+        """Who stays behind must not fill the next batch alone; who is too slow for a whole batch is offered smaller ones."""
+        self._held = refusal is not None
+        if isinstance(refusal, Wait) and not refusal.delivered:
+            self._size = max(min(LEAST, self._batch), self._size // 2)
+        elif rows:
+            self._size = min(self._batch, self._size * 2)
 
     async def _offer(self, rows: Sequence[StoredOut]) -> Going | Wait | Park | None:
         """Offer *rows*, in halves if one of them is poison; delete what arrived; answer what stopped it, if anything did."""

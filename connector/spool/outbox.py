@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from connector.spool import tables
 from connector.spool.clock import wall_us
@@ -13,6 +14,24 @@ from connector.spool.rows import Ended, Grave, OutRow, StoredOut
 from connector.spool.tally import Tally
 
 READ_LIMIT = 1_000
+_ROW = "sink, chain, op, body, seq, at_us"
+_FIRST = f"SELECT {_ROW} FROM outbox WHERE sink = ? ORDER BY seq LIMIT ?"  # noqa: S608 - our own column names
+# Each chain is found by one step in the index outbox_by_chain, however many rows wait in it.
+_CHAINS = """
+WITH RECURSIVE chains (name) AS (
+  SELECT min(chain) FROM outbox WHERE sink = :sink
+  UNION ALL
+  SELECT (SELECT min(chain) FROM outbox WHERE sink = :sink AND chain > name) FROM chains WHERE name IS NOT NULL
+  LIMIT :limit
+)
+"""
+_COUNT = f"{_CHAINS} SELECT count(name) FROM chains"  # noqa: S608 - as above
+HEADS = f"""
+{_CHAINS}
+SELECT {_ROW} FROM chains JOIN outbox ON seq IN (
+  SELECT seq FROM outbox WHERE sink = :sink AND chain = name ORDER BY seq LIMIT :each
+) WHERE name IS NOT NULL ORDER BY seq LIMIT :limit
+"""  # noqa: S608 - our own column names
 _CURSOR = "INSERT INTO cursor (file, seq) VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)"
 
 
@@ -76,13 +95,21 @@ class Outbox:
 
     async def read(self, sink: str, limit: int) -> list[StoredOut]:
         """Answer the first *limit* rows (1,000 at most) that wait for *sink*."""
-        rows = await self._database.read(
-            lambda db: db.execute(
-                "SELECT sink, chain, op, body, seq, at_us FROM outbox WHERE sink = ? ORDER BY seq LIMIT ?",
-                (sink, min(limit, READ_LIMIT)),
-            ).fetchall()
-        )
-        return [StoredOut(*row[:4], seq=row[4], at_us=row[5]) for row in rows]
+        rows = await self._database.read(lambda db: db.execute(_FIRST, (sink, min(limit, READ_LIMIT))).fetchall())
+        return [_stored(row) for row in rows]
+
+    async def heads(self, sink: str, limit: int) -> list[StoredOut]:
+        """Answer up to *limit* rows (1,000 at most) that wait for *sink*: the first ones of each chain, as many of one as of another.
+
+        However many rows one chain has, the others are among them: all others, up to *limit* chains.
+        """
+
+        def work(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            asked: dict[str, str | int] = {"sink": sink, "limit": min(limit, READ_LIMIT)}
+            (chains,) = db.execute(_COUNT, asked).fetchone()
+            return db.execute(HEADS, {**asked, "each": max(1, int(asked["limit"]) // max(1, chains))}).fetchall()
+
+        return [_stored(row) for row in await self._database.read(work)]
 
     async def delete(self, rows: Sequence[StoredOut]) -> None:
         """Delete what was delivered. A power cut may bring it back: it is delivered once more then."""
@@ -103,3 +130,7 @@ class Outbox:
             self.tally.buried([row])
 
         await self._database.write(work, after)
+
+
+def _stored(row: tuple[Any, ...]) -> StoredOut:
+    return StoredOut(*row[:4], seq=row[4], at_us=row[5])

@@ -39,11 +39,15 @@ class Grave:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter(OutRow):
-    """A row that could not be delivered (or, for `INBOUND`, not processed: the body is an encoded inbox row)."""
+    """A row that could not be delivered (or, for `INBOUND`, not processed: the body is an encoded inbox row).
+
+    `seq`: the place it had in its queue; None for what never had one. `at_us`: unix microseconds when it was set aside.
+    """
 
     id: int
     reason: str
     at_us: int
+    seq: int | None = None
 
 
 class SendState(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from connector.spool.rows import Ended, Grave, OutRow, Send, SendState
+from connector.spool.rows import DeadLetter, Ended, Grave, OutRow, Send, SendState, StoredOut
 
 _SEND = (
     "message_id, connection_id, session, scope, key, request_hash,"
@@ -25,12 +25,24 @@ def insert_rows(db: sqlite3.Connection, rows: Sequence[OutRow], now_us: int) -> 
     )
 
 
+def restore_rows(db: sqlite3.Connection, letters: Sequence[DeadLetter], now_us: int) -> None:
+    """Put dead letters back where they were in their queues: before all that came later and still waits. No place is used twice."""
+    db.executemany(
+        "INSERT INTO outbox (seq, sink, chain, op, body, at_us) VALUES (?, ?, ?, ?, ?, ?)",
+        [(it.seq, it.sink, it.chain, it.op, it.body, now_us) for it in letters],
+    )
+
+
 def insert_dead(db: sqlite3.Connection, graves: Sequence[Grave], now_us: int) -> None:
     """Put rows among the dead letters."""
     db.executemany(
-        "INSERT INTO dead (sink, chain, op, body, reason, at_us) VALUES (?, ?, ?, ?, ?, ?)",
-        [(it.row.sink, it.row.chain, it.row.op, it.row.body, it.reason, now_us) for it in graves],
+        "INSERT INTO dead (sink, chain, op, body, reason, at_us, seq) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(it.row.sink, it.row.chain, it.row.op, it.row.body, it.reason, now_us, _place(it.row)) for it in graves],
     )
+
+
+def _place(row: OutRow) -> int | None:
+    return row.seq if isinstance(row, StoredOut) else None
 
 
 def delete_rows(db: sqlite3.Connection, seqs: Iterable[int]) -> None:

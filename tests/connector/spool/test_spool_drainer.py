@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.spool import Delivered, Going, OutRow, Park, Poison, SinkState, Wait
+from connector.spool.dead import Which
 from connector.spool.sink import Verdict
 from sessions.backoff import Backoff
 
@@ -140,13 +141,13 @@ async def test_poison_is_found_by_halves_and_the_rest_goes_on_in_order(house, sp
     drainer = house.drain(spool, a)
     await until(lambda: drainer.view.depth == 0)
     assert a.ops == [op for op in ops(range(100)) if op not in bad]
-    assert {it.op for it in await spool.dead.list(sink="a")} == bad
+    assert {it.op for it in await spool.dead.list(Which(sink="a"))} == bad
     assert (drainer.view.dead, drainer.view.delivered) == (4, 96)
     assert len(a.offered) < 60
 
     bad.clear()
-    letter = (await spool.dead.list(sink="a"))[0]
-    await spool.dead.replay(letter.id)
+    letter = (await spool.dead.list(Which(sink="a")))[0]
+    await spool.dead.replay([letter.id])
     await a.until(lambda: a.ops[-1] == letter.op)
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 
 from connector.spool import INBOUND, Ended, NewSend, OutRow, Send, SendState, SpoolFull
+from connector.spool.dead import Which
 from connector.spool.outbox import Move
 from sessions.inbox import InboxReader, inbox_name
 from sessions.model import SendStatus
@@ -141,7 +142,7 @@ async def test_a_row_that_cannot_be_processed_holds_nobody_up_and_can_be_tried_a
     await mover.drained()
     name = inbox_name("w1", "b1")
     assert await ops(spool) == [f"{name}:{seq}" for seq in (2, 3, 5, 6, 8, 9)]
-    letters = await spool.dead.list(sink=INBOUND)
+    letters = await spool.dead.list(Which(sink=INBOUND))
     assert [(it.op, it.chain) for it in letters] == [(f"{name}:{seq}", "s1") for seq in (1, 4, 7)]
     assert {it.reason for it in letters} == {"It cannot be processed: LookupError."}
     assert (spool.tally.dead(INBOUND), mover.moved) == (3, 9)

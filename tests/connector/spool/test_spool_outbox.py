@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.spool import INBOUND, Connection, OutRow, Spool
+from connector.spool import Connection, OutRow, Spool
 from connector.spool.clock import VersionClock
-from connector.spool.outbox import Move
+from connector.spool.file import connect, prepare
+from connector.spool.outbox import HEADS, Move
 from connector.spool.rows import Grave
 
 
@@ -65,33 +66,38 @@ async def test_a_move_is_whole_or_not_at_all(spool):
     assert await spool.outbox.cursors() == {"f": 9}
 
 
-async def test_dead_letters_are_listed_by_pages_replayed_and_discarded(spool):
-    await spool.outbox.put(rows("a", *range(5)) + rows("b", 9))
-    for row in await spool.outbox.read("a", 10) + await spool.outbox.read("b", 10):
-        await spool.outbox.bury(row, f"no {row.op}")
-    assert spool.tally.waiting("a") == 0
-    page = await spool.dead.list(sink="a", limit=2)
-    assert [(it.op, it.reason) for it in page] == [("op:0", "no op:0"), ("op:1", "no op:1")]
-    assert [it.op for it in await spool.dead.list(sink="a", after=page[-1].id)] == ["op:2", "op:3", "op:4"]
-    assert len(await spool.dead.list()) == 6
-    assert len(await spool.dead.list(limit=-1)) == 0
-    assert await spool.dead.get(page[0].id) == page[0]
-
-    assert await spool.dead.replay(page[1].id)
-    assert await spool.dead.replay(page[0].id)
-    assert not await spool.dead.replay(page[0].id)
-    assert [row.op for row in await spool.outbox.read("a", 10)] == ["op:1", "op:0"]
-    assert await spool.dead.discard((await spool.dead.list(sink="b"))[0].id)
-    assert not await spool.dead.discard(10_000)
-    assert (spool.tally.waiting("a"), spool.tally.dead("a"), spool.tally.dead("b")) == (2, 3, 0)
+async def test_a_sinks_heads_are_the_first_rows_of_each_chain(spool):
+    await spool.outbox.put([OutRow("a", "long", f"long:{n}", b"") for n in range(20)])
+    await spool.outbox.put([OutRow("a", f"chain {n % 3}", f"{n % 3}:{n}", b"") for n in range(6)] + rows("b", 1))
+    assert {row.chain for row in await spool.outbox.read("a", 20)} == {"long"}
+    assert [row.op for row in await spool.outbox.heads("a", 8)] == [
+        "long:0", "long:1", "0:0", "1:1", "2:2", "0:3", "1:4", "2:5",
+    ]  # fmt: skip
+    assert [row.op for row in await spool.outbox.heads("a", 4)] == ["long:0", "0:0", "1:1", "2:2"]
+    assert len(await spool.outbox.heads("a", 2)) == 2
+    assert [row.op for row in await spool.outbox.heads("b", 4)] == ["op:1"]
+    assert await spool.outbox.heads("nobody", 4) == []
 
 
-async def test_a_letter_of_the_inbox_is_not_put_into_a_queue_as_it_is(spool):
-    await spool.outbox.move(Move(rows=[], cursors={}, dead=[Grave(rows(INBOUND, 1)[0], "no")]))
-    (letter,) = await spool.dead.list()
-    with pytest.raises(ValueError, match="mover"):
-        await spool.dead.replay(letter.id)
-    assert await spool.dead.list() == [letter]
+def test_heads_are_found_without_walking_over_what_waits(tmp_path):
+    """Each step is a look into an index: a chain with 50,000 rows costs as much as one with ten."""
+    prepare(tmp_path / "outbox.db")
+    db = connect(tmp_path / "outbox.db", "normal")
+    plan = db.execute(f"EXPLAIN QUERY PLAN {HEADS}", {"sink": "a", "each": 1, "limit": 1}).fetchall()
+    assert [line[3] for line in plan if line[3].startswith("SCAN outbox")] == []
+    assert any("outbox_by_chain (sink=? AND chain>?)" in line[3] for line in plan)
+
+
+def test_a_file_of_an_earlier_day_gets_what_it_lacks(tmp_path):
+    """Same format, made before dead letters knew their places: nothing in it is lost."""
+    prepare(tmp_path / "outbox.db")
+    db = connect(tmp_path / "outbox.db", "normal")
+    for statement in ("DROP INDEX outbox_by_chain", "DROP INDEX dead_by_age", "ALTER TABLE dead DROP COLUMN seq"):
+        db.execute(statement)
+    db.execute("INSERT INTO dead (sink, chain, op, body, reason, at_us) VALUES ('a', 'c', 'op', x'00', 'no', 1)")
+    prepare(tmp_path / "outbox.db")
+    assert db.execute("SELECT op, seq FROM dead").fetchall() == [("op", None)]
+    assert "outbox_by_chain" in {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
 
 
 async def test_connections_are_kept_with_what_is_said_of_them(house, spool):
