@@ -139,14 +139,6 @@ def _recognise(db: sqlite3.Connection, path: Path) -> None:
 
 def _complete(db: sqlite3.Connection) -> None:
     """Add what files of this format were first made without. Earlier versions do not mind it."""
-    if "seq" not in {row[1] for row in db.execute("PRAGMA table_info(dead)").fetchall()}:
-        db.execute("ALTER TABLE dead ADD COLUMN seq INTEGER")
-    db.execute("CREATE INDEX IF NOT EXISTS outbox_by_chain ON outbox (sink, chain, seq)")
-    db.execute("CREATE INDEX IF NOT EXISTS dead_by_age ON dead (at_us)")
-
-
-def _complete(db: sqlite3.Connection) -> None:
-    """Add what files of this format were first made without. Earlier versions do not mind it."""
     db.execute(_EVENTS)
     if "seq" not in {row[1] for row in db.execute("PRAGMA table_info(dead)").fetchall()}:
         db.execute("ALTER TABLE dead ADD COLUMN seq INTEGER")
