@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import TextIO
 
-from connector import app, migration
+from connector import app, check, migration
 from connector.command import Command
 from connector.failures import ExitCode, StartFailure
 
@@ -48,6 +48,7 @@ COMMANDS = (
             ExitCode.INTERRUPTED: "ended at once, by a second Ctrl-C",
         },
     ),
+    check.COMMAND,
     migration.COMMAND,
 )
 """Every command, in the order of `vigia --help`."""

@@ -117,6 +117,16 @@ def _sentence(path: Path, error: OSError) -> str:
     return f"DATA_DIR {path} cannot be used ({error.strerror}): set DATA_DIR to another folder."
 
 
+class FolderTaken(StartFailure):
+    """Another service uses the folder: the process `holder`, -1 where it cannot be read."""
+
+    def __init__(self, path: Path, holder: int) -> None:
+        who = f"process {holder}" if holder > 0 else "process unknown"
+        text = f"Another Vigia ({who}) already uses {path}: stop it, or set DATA_DIR to another folder."
+        super().__init__(ExitCode.DATA_DIR, text)
+        self.holder = holder
+
+
 class DataDirLock:
     """Holds a data folder for this process until it ends, however it ends: the kernel gives the lock back."""
 
@@ -125,17 +135,20 @@ class DataDirLock:
         self._file = -1
 
     def __enter__(self) -> None:
-        """Take the lock. Raises `StartFailure` naming the process that has it."""
-        file = os.open(self._data.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        """Take the lock. Raises `FolderTaken`, or `StartFailure` where its file cannot be used."""
+        try:
+            file = os.open(self._data.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StartFailure(
+                ExitCode.DATA_DIR,
+                f"{self._data.lock} cannot be used ({error.strerror}): give it to this user, or remove it.",
+            ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.read(file, 32).decode("ascii", "replace").strip() or "unknown"
+            holder = os.read(file, 32)
             os.close(file)
-            raise StartFailure(
-                ExitCode.DATA_DIR,
-                f"Another Vigia (process {holder}) already uses {self._data.path}: stop it, or set DATA_DIR to another folder.",
-            ) from error
+            raise FolderTaken(self._data.path, int(holder) if holder.strip().isdigit() else -1) from error
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         self._file = file
