@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmarks import faults, flow, inbound, mayhem, outbound, sessions, soak
+from benchmarks import backlog, faults, flow, inbound, mayhem, outbound, sessions, soak
 from benchmarks.figures import Report
 from benchmarks.progress import Progress
 
@@ -107,6 +107,17 @@ def _outbound(chosen: argparse.Namespace) -> int:
     return _told(report, f"BELOW THE FLOOR: {outbound.FLOOR} of bare neonize" if slow else "")
 
 
+def _backlog(chosen: argparse.Namespace) -> int:
+    plan = replace(backlog.QUICK if chosen.quick else backlog.Plan(), folder=chosen.folder)
+    report = backlog.Report()
+    asyncio.run(backlog.run(plan, Progress(), report))
+    print(report.table())
+    if report.astray or not (chosen.quick or report.held):
+        print(f"BROKEN: events astray, or more than {backlog.BOUND} of normal")
+        return 1
+    return 0
+
+
 def _faults(_chosen: argparse.Namespace) -> int:
     print(asyncio.run(faults.run(Progress())))
     return 0
@@ -129,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, module, says in (
         ("inbound", _inbound, inbound, "from a phone to a row"),
         ("outbound", _outbound, outbound, "from a request to WhatsApp"),
+        ("backlog", _backlog, backlog, "the record while a webhook is dead"),
     ):
         _add_flow(commands.add_parser(name, help=says, description=module.__doc__), run)
     timed = commands.add_parser("faults", help="how soon each fault is noticed, and healed", description=faults.__doc__)

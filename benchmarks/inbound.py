@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import statistics
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.flow import Latency, Report, Speed
 from benchmarks.progress import Progress
+from benchmarks.soon import percentile, waits_ms
 from benchmarks.stage import Account, Meter, Stage, stage
 
 LONE_FLOOR = 800.0  # texts a second; what is slower is broken
-SOON_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +89,8 @@ async def _measured(
 
 
 async def _latency(scene: Stage, plan: Plan, say: Progress) -> Latency:
-    """Write at a steady rate, one account after another; how soon a row follows is told by the database."""
-    count, load = round(plan.rate * plan.during_s), os.getloadavg()[0]
-    say(f"{count} texts at {plan.rate:.0f}/s")
-    sent: dict[str, float] = {}
-
-    async def write(account: Account) -> None:
-        began = time.monotonic()
-        [name] = await scene.lab.write(account.customer, account.number, "texto")
-        sent[name] = began
-
-    async with scene.record.arrivals() as arrived, asyncio.TaskGroup() as writing:
-        began = time.monotonic()
-        for number in range(count):
-            await asyncio.sleep(max(0.0, began + number / plan.rate - time.monotonic()))
-            writing.create_task(write(scene.accounts[number % len(scene.accounts)]), name=f"write-{number}")
-        async with asyncio.timeout(plan.during_s + SOON_S):
-            while len(arrived) < count:  # noqa: ASYNC110 - an event for each row would cost more than looking
-                await asyncio.sleep(0.05)
-    waits = sorted(1000 * (arrived[name] - at) for name, at in sent.items())
-    late = statistics.quantiles(waits, n=100)
-    return Latency(f"from a phone's send to the row, {plan.rate:.0f}/s", count, late[49], late[94], waits[-1], load)
+    load = os.getloadavg()[0]
+    say(f"{plan.rate * plan.during_s:.0f} texts at {plan.rate:.0f}/s")
+    waits = await waits_ms(scene.lab, scene.record, scene.accounts, rate=plan.rate, during_s=plan.during_s)
+    late = percentile(waits, 50), percentile(waits, 95)
+    return Latency(f"from a phone's send to the row, {plan.rate:.0f}/s", len(waits), *late, waits[-1], load)

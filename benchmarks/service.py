@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import socket
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +30,16 @@ PAGE = 500
 _OWN = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
 
 Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it came, problems included."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    seconds: float
 
 
 class Refused(Exception):
@@ -67,6 +80,41 @@ class Receiver:
             return web.Response(status=400)
         self.events.append(event)
         return web.Response(status=204)
+
+
+class Mood(StrEnum):
+    """What a receiver does with a request."""
+
+    TAKES = "takes"
+    REFUSES = "refuses"  # 503
+    HANGS = "hangs"  # no answer while it does
+
+
+class Moody(Receiver):
+    """A receiver that takes what it is sent only while its mood is so."""
+
+    def __init__(self, mood: Mood = Mood.TAKES) -> None:
+        super().__init__()
+        self.asked = 0
+        self._mood = mood
+        self._changed = asyncio.Event()
+
+    def feel(self, mood: Mood) -> None:
+        """Change the mood; requests that hang are refused then."""
+        self._mood = mood
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _take(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        match self._mood:
+            case Mood.TAKES:
+                return await super()._take(request)
+            case Mood.REFUSES:
+                return web.Response(status=503)
+            case Mood.HANGS:
+                await self._changed.wait()
+                return web.Response(status=503)
 
 
 class Service:
@@ -191,6 +239,14 @@ class Service:
                 raise Refused(answer.status, said)
             return said
 
+    async def look(self, path: str, **query: Any) -> Answer:
+        """Ask for something under the API's base; answers whatever was answered."""
+        began = time.monotonic()
+        params = {name: str(value) for name, value in query.items()}
+        async with self._session.get(BASE + path, params=params) as answer:
+            body = await answer.json(content_type=None)
+            return Answer(answer.status, answer.headers, body, time.monotonic() - began)
+
     async def pair(self, connection: str, number: str) -> Any:
         """Make a connection and a phone, link them, wait until connected; answers the connection."""
         await self.lab.phone(number, "Loja")
@@ -238,6 +294,12 @@ class Service:
                     if refused.code != "record_away":
                         raise
                 await asyncio.sleep(LOOK_S)
+
+    async def depth(self, sink: str) -> int:
+        """Answer how many rows wait for a sink, as the metrics say."""
+        async with self._session.get("/metrics") as answer:
+            found = re.search(rf'^vigia_sink_depth{{sink="{sink}"}} (\S+)$', await answer.text(), re.MULTILINE)
+        return int(float(found[1])) if found else 0
 
     async def rows(self, connection: str) -> list[dict[str, Any]]:
         """Answer every message of a connection's open atendimentos, each oldest first."""

@@ -35,13 +35,20 @@ class Shop:
 
 @dataclass(slots=True)
 class Asked:
-    """A send as its caller knows it. `message_id` None: no answer ever named one. `refused`: with which code it was."""
+    """A send as its caller knows it. `message_id` None: no answer ever named one. `refused`: with which code it was.
+
+    `began` and `ended`: of the request that was answered, in monotonic seconds; `recorded`: as the answer said.
+    """
 
     shop: Shop
     text: str
     key: str | None
     message_id: str | None = None
     refused: str | None = None
+    began: float = 0.0
+    ended: float = 0.0
+    status: str | None = None
+    recorded: bool | None = None
 
 
 class Traffic:
@@ -130,6 +137,7 @@ class Traffic:
         """Send once; under a key ask again until there is an answer."""
         until = time.monotonic() + GIVE_UP_S
         while True:
+            asked.began = time.monotonic()
             try:
                 answer = await self._send(asked)
             except Refused as refused:
@@ -140,7 +148,12 @@ class Traffic:
                 if asked.key is None or time.monotonic() > until:
                     return
             else:
-                asked.message_id = answer["messageId"]
+                asked.ended = time.monotonic()
+                asked.message_id, asked.status, asked.recorded = (
+                    answer["messageId"],
+                    answer["status"],
+                    answer["recorded"],
+                )
                 if asked.key:
                     self._latest.append(asked)
                 return

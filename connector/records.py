@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Coroutine
 from typing import Any, TypeVar, cast
 
 from connector.connections import Connections
@@ -11,6 +12,9 @@ from connector.store.errors import Misconfigured, Offline, Rejected
 from connector.store.rows import Atendimento, Mensagem
 from connector.store.store import Conflict, Store
 from connector.views import AtendimentoRow, AtendimentoStatus, MensagemRow, Page
+
+READ_S = 5.0
+"""How long a caller waits for a database that neither answers nor refuses, as one whose host is gone."""
 
 T = TypeVar("T")
 
@@ -52,14 +56,34 @@ class Records:
         return _atendimento(row)
 
 
-async def _asked(question: Awaitable[T]) -> T:
+async def _asked(question: Coroutine[Any, Any, T]) -> T:
     """Answer what the store answers, its errors in the API's words. What it rejects is an id that cannot exist."""
     try:
-        return await question
+        return await _soon(question)
     except (Offline, Misconfigured) as error:
         raise RecordAway from error
     except Rejected as error:
         raise UnknownAtendimento from error
+
+
+async def _soon(question: Coroutine[Any, Any, T]) -> T:
+    """Answer within `READ_S`. Raises `RecordAway`, and what *question* raises."""
+    # The driver, called off, asks a server that does not answer to stop, and waits for that too: nobody waits for it here.
+    asking = asyncio.create_task(question, name="ask-record")
+    asking.add_done_callback(_read)
+    try:
+        done, _ = await asyncio.wait({asking}, timeout=READ_S)
+        if not done:
+            raise RecordAway
+        return asking.result()
+    finally:
+        asking.cancel()
+
+
+def _read(asked: asyncio.Task[Any]) -> None:
+    """Take note of how a question ended that nobody waits for any more."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 def _mensagem(row: Mensagem) -> MensagemRow:
