@@ -53,6 +53,7 @@ _QUIET = {
     "asyncio": logging.WARNING,
     "apscheduler": logging.WARNING,
     "aiohttp.access": logging.INFO,
+    "httpx": logging.WARNING,
     "urllib3": logging.WARNING,
 }
 # A line's own line ends and control characters could forge other lines, or move the cursor of a terminal.

@@ -16,6 +16,10 @@ Creates or changes the tables and functions of the database in DATABASE_URL or S
 transaction, noted where the Supabase CLI notes it too. The service does this itself for its own, embedded database.
 """
 OWN = "No database is named: the service keeps its own in DATA_DIR, and brings that up to date at every start."
+OVER_REST = (
+    "Nothing was changed: Supabase takes no migrations over REST. Set SUPABASE_DB_URL to the project's connection string "
+    "and run this again, or paste what `vigia migrate --print` writes into the project's SQL editor."
+)
 
 
 def run(*, as_text: bool, say: Say) -> ExitCode:
@@ -23,7 +27,10 @@ def run(*, as_text: bool, say: Say) -> ExitCode:
     if as_text:
         say(migrate.as_text())
         return ExitCode.STOPPED
-    url = settings.load().database
+    given = settings.load()
+    url = given.database
+    if url is None and given.supabase:
+        raise StartFailure(ExitCode.DATABASE, OVER_REST)
     if url is None:
         say(OWN)
         return ExitCode.STOPPED

@@ -8,13 +8,15 @@ from __future__ import annotations
 import base64
 import difflib
 import ipaddress
+import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+import limits
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -23,7 +25,7 @@ from connector.failures import ExitCode, StartFailure
 ENV_FILE = ".env.supabase"
 SHORT_KEY = 16
 """An API key under this many characters is taken, with a warning."""
-_STRANGERS = frozenset({"SUPABASE_URL", "SUPABASE_KEY"})
+_STRANGERS = frozenset({"SUPABASE_KEY"})
 """Keys that other programs of the same file use, however much they look like ours."""
 LAB_NAMES = ("WHATSAPP_LAB_PROXY", "WHATSAPP_LAB_CA", "WHATSAPP_LAB_ROOT_KEY")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
@@ -74,6 +76,33 @@ def _web_address(value: SecretStr) -> SecretStr:
     return value
 
 
+def _project(value: str) -> str:
+    """Answer a project's address as its interfaces begin. People copy it with the path of one of them."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.port == 0:
+        raise ValueError("not an http address")
+    if parts.username or parts.hostname in ("supabase.com", "app.supabase.com") or parts.hostname.startswith("db."):
+        raise ValueError("the address of something else")
+    return value.rstrip("/").removesuffix("/rest/v1").rstrip("/")
+
+
+def _service_key(value: SecretStr) -> SecretStr:
+    """Refuse a key that browsers are given: over it nothing could be written, and nothing would be seen."""
+    text = _header_value(value).get_secret_value()
+    if text.startswith("sb_publishable_") or _role(text) in ("anon", "authenticated"):
+        raise ValueError("a key for browsers")
+    return value
+
+
+def _role(key: str) -> str | None:
+    """Answer the role that a legacy key names, which is a JWT; None where it is none."""
+    try:
+        _, claims, _ = key.split(".")
+        return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["role"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def _webhook_secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value().removeprefix("whsec_")
     if len(base64.b64decode(text, validate=True)) < 24:
@@ -84,6 +113,27 @@ def _webhook_secret(value: SecretStr) -> SecretStr:
 def _header_value(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
         raise ValueError("not a word of visible ASCII characters")
+    return value
+
+
+def _origins(value: str) -> str:
+    for origin in filter(None, map(str.strip, value.split(","))):
+        parts = urlsplit(origin)
+        plain = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/") and "@" not in origin
+        if origin != "*" and (not plain or parts.query or parts.fragment):
+            raise ValueError("not an origin")
+    return value
+
+
+def _rate(value: str) -> str:
+    if value.strip().lower() != "off" and limits.parse(value.strip()).amount < 1:
+        raise ValueError("nobody could make a request")
+    return value
+
+
+def _networks(value: str) -> str:
+    for network in filter(None, map(str.strip, value.split(","))):
+        ipaddress.ip_network(network)
     return value
 
 
@@ -178,6 +228,27 @@ class Settings(BaseSettings):
         must="the connection string that Supabase shows, with the password in it",
         example="postgresql://postgres.project:password@aws-0-sa-east-1.pooler.supabase.com:6543/postgres",
     )
+    supabase_url: Annotated[str, AfterValidator(_project)] | None = _setting(
+        None,
+        "A Supabase project to keep everything in over its REST interface, for which its key is enough. A connection string wins over it.",
+        pt="Projeto Supabase que guarda tudo pela interface REST, só com a chave. Uma string de conexão vale mais.",
+        must="the Project URL that Supabase shows under Data API, not the page of the dashboard",
+        example="https://abcdefghijklmnopqrst.supabase.co",
+    )
+    supabase_secret_key: Annotated[SecretStr, AfterValidator(_service_key)] | None = _setting(
+        None,
+        "The secret key of that project. It may do everything: keep it to yourself.",
+        pt="Chave secreta desse projeto. Com ela se pode tudo: não a mostre a ninguém.",
+        must="the project's secret key, never the publishable or anon key that browsers are given",
+        example="sb_secret_0123456789abcdefghijkl",
+    )
+    supabase_service_role_key: Annotated[SecretStr, AfterValidator(_service_key)] | None = _setting(
+        None,
+        "The same for projects that have no secret keys yet: the service_role key. SUPABASE_SECRET_KEY wins over it.",
+        pt="O mesmo em projetos sem chaves secretas: a chave service_role. SUPABASE_SECRET_KEY vale mais.",
+        must="the project's service_role key, never the publishable or anon key that browsers are given",
+        example="eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.c2lnbmF0dXJl",
+    )
     webhook_url: Annotated[SecretStr, AfterValidator(_web_address)] | None = _setting(
         None,
         "Where events are posted to, signed as Standard Webhooks says. When unset, nobody is told.",
@@ -198,6 +269,36 @@ class Settings(BaseSettings):
         pt="Se WEBHOOK_URL pode apontar para um endereço interno. Só ligue quando o destino for seu.",
         must="true or false",
         example="false",
+    )
+    dead_letters_kept_days: int = _setting(
+        30,
+        "How many days a row that the database or the webhook refused for good is kept for somebody to decide about.",
+        pt="Quantos dias guardar uma linha que o banco ou o webhook recusou de vez, à espera de uma decisão.",
+        must="a whole number from 1 to 3650",
+        example="30",
+        ge=1,
+        le=3650,
+    )
+    cors_origin: Annotated[str, AfterValidator(_origins)] | None = _setting(
+        None,
+        "The web pages that may call the API from a browser: their origins, between commas. When unset, only this service's own.",
+        pt="Páginas que podem chamar a API pelo navegador: suas origens, separadas por vírgulas. Sem isso, só as deste serviço.",
+        must="origins like https://crm.example.com, between commas, or *",
+        example="https://crm.example.com",
+    )
+    rate_limit: Annotated[str, AfterValidator(_rate)] = _setting(
+        "60000/minute",
+        "How many requests a caller with the key may make from one address. Without the key it is 1200/minute. `off`: as many as it likes.",
+        pt="Quantas requisições quem tem a chave pode fazer de um endereço. Sem a chave são 1200/minute. `off`: sem limite.",
+        must="a number and a time, as 600/minute or 20/second, or off",
+        example="60000/minute",
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] | None = _setting(
+        None,
+        "The reverse proxies in front of the service, whose X-Forwarded-For is believed: addresses or networks, between commas.",
+        pt="Proxies reversos na frente do serviço, cujo X-Forwarded-For vale: endereços ou redes, separados por vírgulas.",
+        must="IP addresses or networks, between commas",
+        example="127.0.0.1,10.0.0.0/8",
     )
     whatsapp_lab_proxy: Annotated[str, AfterValidator(_proxy)] | None = _setting(
         None,
@@ -228,11 +329,25 @@ class Settings(BaseSettings):
         return given.get_secret_value() if given else None
 
     @property
+    def supabase(self) -> SupabaseSettings | None:
+        """Answer the project that is kept in over REST, or None where none is named. `database` wins over it."""
+        key = self.supabase_secret_key or self.supabase_service_role_key
+        return SupabaseSettings(self.supabase_url, key.get_secret_value()) if self.supabase_url and key else None
+
+    @property
     def lab(self) -> LabSettings | None:
         """Answer how to reach the local WhatsApp, or None when the service talks to the real one."""
         if self.whatsapp_lab_proxy and self.whatsapp_lab_ca and self.whatsapp_lab_root_key:
             return LabSettings(self.whatsapp_lab_proxy, self.whatsapp_lab_ca, self.whatsapp_lab_root_key.lower())
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class SupabaseSettings:
+    """A project's address and a key that may do everything."""
+
+    url: str
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +369,7 @@ def load() -> Settings:
         raise _failure(
             [*map(_sentence, wrong), *_incomplete_lab(_LabGiven())]
         ) from None  # its values are nobody's business
-    if problems := _incomplete_lab(settings):
+    if problems := [*_incomplete_lab(settings), *_incomplete_supabase(settings)]:
         raise _failure(problems)
     return settings
 
@@ -270,6 +385,10 @@ def warnings(settings: Settings, folder: Path | None = None) -> list[str]:
         near = difflib.get_close_matches(key.upper(), names, n=1, cutoff=0.85)
         if near and key.upper() not in names and key.upper() not in _STRANGERS:
             found.append(f"{ENV_FILE} sets {key}, which is no setting of this service: did you mean {near[0]}?")
+    if "*" in (settings.cors_origin or "").split(","):
+        found.append(
+            "CORS_ORIGIN=* lets every web page call the API from a browser that knows the key: name the pages."
+        )
     if settings.api_key is not None and len(settings.api_key.get_secret_value()) < SHORT_KEY:
         found.append(
             f"API_KEY has fewer than {SHORT_KEY} characters and could be guessed: use a longer one, or unset it."
@@ -310,6 +429,18 @@ class _LabGiven(BaseSettings):
     whatsapp_lab_proxy: str | None = None
     whatsapp_lab_ca: str | None = None
     whatsapp_lab_root_key: str | None = None
+
+
+def _incomplete_supabase(given: Settings) -> list[str]:
+    """Half of it would silently keep everything elsewhere."""
+    key = given.supabase_secret_key or given.supabase_service_role_key
+    if given.database or (given.supabase_url is None) == (key is None):
+        return []
+    if key is None:
+        return [
+            "SUPABASE_URL is set and SUPABASE_SECRET_KEY is missing: set it to the project's secret key, or leave both out."
+        ]
+    return ["SUPABASE_URL is missing beside the project's key: set it to the Project URL, or leave both out."]
 
 
 def _incomplete_lab(given: Settings | _LabGiven) -> list[str]:

@@ -1,1 +1,1 @@
-"""The record: what the service keeps in PostgreSQL. The only package that imports asyncpg."""
+"""The record: what the service keeps in PostgreSQL. The only package that imports asyncpg or supabase."""

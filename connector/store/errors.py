@@ -5,6 +5,8 @@ Texts are for logs and people: they name the condition, never a value of a row.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 _LATER = ("08", "25", "40", "53", "55", "57", "58", "XX")  # away, full, busy, or in a fault of its own
 _NEVER = ("20", "21", "22", "23", "2F", "38", "39", "54", "P0")  # what was said cannot be kept
 
@@ -14,11 +16,25 @@ class StoreError(Exception):
 
 
 class Offline(StoreError):
-    """The database is away, busy or full: the same again later is right. Whether the call took effect is not known."""
+    """The database is away, busy or full: the same again later is right. Whether the call took effect is not known.
+
+    `retry_after_s`: how long the other side asked to be left alone, None where it did not say.
+    """
+
+    def __init__(self, text: str, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
 
 
 class Misconfigured(StoreError):
-    """A person has to mend something first: the address, a password, a grant, the schema. The text says what."""
+    """A person has to mend something first: the address, a password, a grant, the schema. The text says what.
+
+    `code`: the SQLSTATE, or the code of Supabase's interface, "" where neither is known.
+    """
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Rejected(StoreError):
@@ -27,18 +43,6 @@ class Rejected(StoreError):
     def __init__(self, text: str, code: str = "") -> None:
         super().__init__(text)
         self.code = code
-
-
-def of_sqlstate(code: str, name: str) -> StoreError:
-    """Answer the error for a SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html); *name* is its condition.
-
-    What nobody thought of is `Misconfigured`: it stops the queue loudly, and loses nothing.
-    """
-    if code.startswith(_LATER):
-        return Offline(f"the database answered {name} ({code})")
-    if code.startswith(_NEVER):
-        return Rejected(f"the database refused it: {name} ({code})", code)
-    return Misconfigured(_REMEDIES.get(code) or _REMEDIES.get(code[:2]) or f"the database answered {name} ({code})")
 
 
 _OLD_SCHEMA = "the database's tables are not this Vigia's: run `vigia migrate`"
@@ -51,3 +55,16 @@ _REMEDIES = {
     "42883": _OLD_SCHEMA,
     "3F": _OLD_SCHEMA,
 }
+
+
+def of_sqlstate(code: str, name: str, remedies: Mapping[str, str] = _REMEDIES) -> StoreError:
+    """Answer the error for a SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html); *name* is its condition.
+
+    What nobody thought of is `Misconfigured`: it stops the queue loudly, and loses nothing. *remedies*: by code, or its first two.
+    """
+    if code.startswith(_LATER):
+        return Offline(f"the database answered {name} ({code})")
+    if code.startswith(_NEVER):
+        return Rejected(f"the database refused it: {name} ({code})", code)
+    remedy = remedies.get(code) or remedies.get(code[:2]) or f"the database answered {name} ({code})"
+    return Misconfigured(remedy, code)

@@ -31,6 +31,14 @@ class Postgres:
             raise classify(error) from error
         return msgspec.json.decode(found)
 
+    async def greet(self) -> str:
+        """Answer what lets us in, as "PostgreSQL 17.4". Raises `StoreError` when it cannot be reached or does not let us in."""
+        try:
+            version = await (await self._open()).fetchval("select current_setting('server_version')")
+        except Exception as error:
+            raise classify(error) from error
+        return f"PostgreSQL {version.split()[0]}"
+
     async def close(self) -> None:
         """Close every connection; may be called twice."""
         pool, self._pool = self._pool, None

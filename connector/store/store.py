@@ -15,6 +15,7 @@ SCHEMA = 1
 """The number of the schema that this code speaks to, as `vigia_schema()` says it."""
 NEWER = "the database's tables are of a newer Vigia ({0}, this one knows {1}): upgrade Vigia"
 OLDER = "the database's tables are of an older Vigia: run `vigia migrate`"
+CUT_SHORT = "the database's answers are cut short: set Max rows in the Supabase project's Data API settings to 1000"
 _SECOND_OPEN = "23505"
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 """An escaped U+0000 in JSON: an even number of backslashes, then the escape."""
@@ -46,9 +47,15 @@ class Store:
         self._fits = False
 
     async def record(self, facts: Sequence[bytes]) -> list[Recorded]:
-        """Record a batch of facts (JSON objects in UTF-8) in order and in one transaction: all, or nothing of it."""
+        """Record a batch of facts (JSON objects in UTF-8) in order and in one transaction: all, or nothing of it.
+
+        A batch that is too large for one request of the transport takes several, and what an error leaves is told again.
+        """
         texts = [_without_nul(fact).decode() for fact in facts]
-        return msgspec.convert(await self._call("vigia_record", facts=texts), list[Recorded])
+        found = msgspec.convert(await self._call("vigia_record", facts=texts), list[Recorded])
+        if len(found) != len(texts):
+            raise Misconfigured(CUT_SHORT)
+        return found
 
     async def message(
         self, message_id: str, *, owner: str | None = None, company: str | None = None

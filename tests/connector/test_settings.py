@@ -138,7 +138,7 @@ def test_a_file_that_is_no_text_is_told(content: bytes) -> None:
 def test_near_misses_are_told_and_strangers_are_not(env) -> None:
     """A key that is almost a setting is a slip; one of another program is none of ours."""
     in_file(
-        "HOSTT=x\nexport SESSION_PER_WORKER=3\nSUPABASE_URL=y\nNODE_ENV=z\nCORS_ORIGIN=w\nPORT=4001\nport=1\n#PORTT=1\n"
+        "HOSTT=x\nexport SESSION_PER_WORKER=3\nSUPABASE_KEY=y\nNODE_ENV=z\nCORS_ORIGIN=w\nPORT=4001\nport=1\n#PORTT=1\n"
     )
     env(API_KEY="short")
     told = settings.warnings(settings.load())
