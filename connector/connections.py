@@ -85,12 +85,14 @@ class Connections:
         sinks: frozenset[str],
         clock: Callable[[], float],
         forgotten: Callable[[str], None] = lambda _connection_id: None,
+        told: Callable[[facts.Fact], None] = lambda _fact: None,
     ) -> None:
         self._local = local
         self._spool = spool
         self._sinks = sinks
         self._clock = clock
         self._forgotten = forgotten
+        self._told = told
         self._fleet: Sessions
         self._kept: dict[str, Connection] = {}
         self._refs: dict[SessionId, ConnectionRef] = {}
@@ -235,7 +237,10 @@ class Connections:
             "lid": identity.lid if identity else None,
             "at_ms": change.at_ms,
         }
-        rows = {RECORD: facts.state(stamp, ref, told), WEBHOOK: _event(stamp, ref, change, told)}
+        event = _event(stamp, ref, change, told)
+        if event is not None:
+            self._told(event)
+        rows = {RECORD: facts.state(stamp, ref, told), WEBHOOK: event}
         await self._spool.put(
             [
                 OutRow(sink=sink, chain=ref.session, op=stamp.op, body=facts.encode(fact))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from connector import facts
 from connector.facts import ConnectionRef, Fact, Stamp
@@ -20,15 +21,33 @@ def nobody_counts(_connection_id: str, _kind: str) -> None:
     """Count nothing."""
 
 
+class Live(Protocol):
+    """Who hears of messages as they come."""
+
+    @property
+    def listening(self) -> bool:
+        """Whether anybody listens."""
+        ...
+
+    def pass_on(self, fact: Fact) -> None:
+        """Tell of a message."""
+        ...
+
+
 class Inbound:
     """Turns one inbox row into the rows of every sink there is, in the order things happened. The mover calls it."""
 
     def __init__(
-        self, connections: Mapping[SessionId, ConnectionRef], sinks: frozenset[str], count: Count = nobody_counts
+        self,
+        connections: Mapping[SessionId, ConnectionRef],
+        sinks: frozenset[str],
+        count: Count = nobody_counts,
+        live: Live | None = None,
     ) -> None:
         self._connections = connections
         self._sinks = sinks
         self._count = count
+        self._live = live
 
     def __call__(self, file: str, row: StoredRow, next_version: Callable[[], int]) -> list[OutRow | Ended]:
         """Answer what *row* comes to; nothing for a session that is no connection, or for an event without words."""
@@ -43,8 +62,13 @@ class Inbound:
         told: dict[str, Fact | None] = {}
         if RECORD in self._sinks:
             told[RECORD] = _record(stamp, connection, words)
-        if WEBHOOK in self._sinks:
-            told[WEBHOOK] = _webhook(stamp, connection, words, row.at_us // 1000)
+        live = self._live if self._live and self._live.listening else None
+        if live or WEBHOOK in self._sinks:
+            event = _webhook(stamp, connection, words, row.at_us // 1000)
+            if live and event:
+                live.pass_on(event)
+            if WEBHOOK in self._sinks:
+                told[WEBHOOK] = event
         rows: list[OutRow | Ended] = [
             OutRow(sink=sink, chain=connection.session, op=stamp.op, body=facts.encode(fact))
             for sink, fact in told.items()

@@ -73,6 +73,7 @@ class Metrics:
         self.pairings = counter("vigia_pairings", "Pairings that ended: paired, or the code of why not.", "outcome")
         self.findings = counter("vigia_watchdog_findings", "Problems the watchdog found, once each.", "problem")
         self.actions = counter("vigia_watchdog_actions", "What the watchdog did: done or failed.", "action", "result")
+        self.letters = counter("vigia_dead_letters_expired", "Dead letters removed because they were too old.", "sink")
         self.requests = counter("vigia_http_requests", "HTTP requests answered.", "method", "route", "status")
         self.request_seconds = histogram("vigia_http_request_seconds", "Seconds to an answer.", "method", "route")
 
@@ -89,6 +90,17 @@ class Metrics:
         """Count how a send ended, and how long its caller waited for that."""
         self.sends.labels(connection_id, outcome).inc()
         self.send_seconds.observe(seconds)
+
+    def letters_expired(self, sink: str, letters: int) -> None:
+        """Count dead letters that were removed for their age."""
+        self.letters.labels(sink).inc(letters)
+
+    def sends_ended(self, outcome: str) -> int:
+        """Answer how many sends ended so, over all connections there are."""
+        samples = (sample for metric in self.sends.collect() for sample in metric.samples)
+        return int(
+            sum(it.value for it in samples if it.name.endswith("_total") and it.labels.get("outcome") == outcome)
+        )
 
     def watch(self, look: Callable[[], Figures]) -> None:
         """Look at the service's own figures at each scrape. *look* must answer at once."""

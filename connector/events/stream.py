@@ -93,6 +93,13 @@ class Events:
         self._untold = outbox.next_version()  # events about messages up to this number may be missing
         self._heard_at = float("-inf")
         self._forgot_at = float("-inf")
+        self.ended = asyncio.Event()
+        """Set by the one who stops the service: streams end then."""
+
+    @property
+    def listeners(self) -> int:
+        """How many listen."""
+        return len(self._listeners)
 
     @property
     def listening(self) -> bool:
@@ -127,11 +134,9 @@ class Events:
         self._keep(Entry(number, name, connection.id if connection else None, body), rows)
 
     def pass_on(self, fact: Fact) -> None:
-        """Stream an event that was queued for webhooks elsewhere; one about a connection is kept too."""
+        """Stream an event that is queued for webhooks elsewhere; one about a connection is kept too. Those about messages need
+        be told only while somebody is `listening`."""
         kind = BY_NAME[fact["type"]]
-        if kind.scope is Scope.MESSAGE and not self.listening:
-            self._untold = self._outbox.next_version()
-            return
         number = self._outbox.next_version()
         body = msgspec.json.encode({**fact, "severity": kind.severity})
         if kind.scope is Scope.MESSAGE:
@@ -146,6 +151,8 @@ class Events:
     async def listen(self, after: int | None) -> AsyncGenerator[Event | None]:
         """Answer what happened after the number *after*, if there is one, and then what happens, until the listener is too far
         behind. None first means that events about messages may be missing in between."""
+        if not self.listening:
+            self._untold = self._outbox.next_version()  # nobody made events about messages until now
         listener = Listener(asyncio.Queue(MAX_BEHIND))
         self._listeners.add(listener)
         try:

@@ -1,0 +1,113 @@
+"""Everything an operator is shown of the service, gathered from its parts at once."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Literal
+
+from connector.api import stats
+from connector.api.stats import Stats, Summary
+from connector.metrics import Metrics
+from connector.sights import Seen
+from connector.spool import SinkView
+from watchdog.watchdog import Watchdog
+
+Kind = Literal["embedded", "postgresql", "supabase"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is looked at. `kind`: of the database; `latency_ms`: of its last answer; `clock`: unix seconds."""
+
+    seen: Seen
+    metrics: Metrics
+    watchdog: Watchdog
+    kind: Kind
+    latency_ms: Callable[[], float | None]
+    lab: bool
+    started_at: float
+    clock: Callable[[], float] = time.time
+
+    def summary(self) -> Summary:
+        """Answer the status in a few words."""
+        troubles = self.seen.troubles()
+        status = "unready" if any(one.blocks for one in troubles) else "degraded" if troubles else "ok"
+        reasons = tuple((one.code, one.sentence) for one in troubles)
+        return Summary(status, version("vigia"), self.started_at, self.lab, reasons)
+
+    def stats(self) -> Stats:
+        """Answer every figure."""
+        snapshot = self.seen.snapshot()
+        database, disk = snapshot.database, snapshot.disk
+        return Stats(
+            connections=self._connections(),
+            pairings=self.seen.fleet.pairings,
+            sinks=[_sink(one.view) for one in self.seen.drainers],
+            workers=list(self._workers()),
+            database=stats.DatabaseFigures(
+                kind=self.kind, away_seconds=database.away_s if database else None, latency_ms=self.latency_ms()
+            ),
+            sends=self._sends(),
+            findings=[
+                stats.FindingOf(problem=one.problem, about=one.about, detail=one.sentence)
+                for one in self.watchdog.findings
+            ],
+            inbox_bytes=self.seen.figures().inbox_bytes,
+            disk_free_bytes=disk.free_bytes if disk else 0,
+            disk_low_bytes=disk.low_bytes if disk else 0,
+            uptime_seconds=round(self.clock() - self.started_at, 1),
+        )
+
+    def _connections(self) -> stats.Connections:
+        views = {view.id: view for view in self.seen.fleet.snapshot()}
+        items = [
+            stats.ConnectionFigures(
+                connection_id=ref.id,
+                status=view.state.reason.status.value,
+                reason=view.state.reason.code,
+                since=datetime.fromtimestamp(view.state.since, UTC),
+                silent_seconds=view.silent_s,
+                retry_in_seconds=view.retry_in_s,
+            )
+            for session, ref in self.seen.connections.refs.items()
+            if (view := views.get(session))
+        ]
+        return stats.Connections(
+            total=len(items),
+            by_status=dict(Counter[str](one.status for one in items)),
+            by_reason=dict(Counter(one.reason for one in items)),
+            items=items,
+        )
+
+    def _workers(self) -> Iterator[stats.WorkerFigures]:
+        for one in self.seen.fleet.workers():
+            yield stats.WorkerFigures(
+                name=one.name,
+                sessions=one.sessions,
+                starts=one.starts,
+                gave_up=one.gave_up,
+                memory_bytes=one.health.rss_bytes if one.health else None,
+                descriptors=one.health.descriptors if one.health else None,
+            )
+
+    def _sends(self) -> stats.SendFigures:
+        counts = {outcome: self.metrics.sends_ended(outcome) for outcome in ("sent", "failed", "unknown")}
+        ended = sum(counts.values())
+        return stats.SendFigures(**counts, success_rate=counts["sent"] / ended if ended else None)
+
+
+def _sink(one: SinkView) -> stats.SinkFigures:
+    return stats.SinkFigures(
+        name=one.name,
+        state=one.state.value,
+        reason=one.reason,
+        waiting=one.depth,
+        oldest_seconds=one.oldest_s,
+        delivered=one.delivered,
+        dead=one.dead,
+    )

@@ -1,0 +1,101 @@
+"""Tells what changed: looks at the service every second, and makes an event of each difference. Judging is pure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from connector.connections import RECORD
+from connector.events import Events
+from connector.events.registry import Back, Data, DeadLetters, HealthData, Offline, Queue, Worker
+from connector.sights import Seen
+from connector.spool import SinkState, SinkView
+from sessions.engine import WorkerView
+
+EVERY_S = 1.0
+Told = tuple[str, Data]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is compared. `at`: monotonic seconds; `wrong`: codes of troubles; `blocked`: whether one of them blocks."""
+
+    at: float
+    sinks: tuple[SinkView, ...] = ()
+    workers: tuple[WorkerView, ...] = ()
+    wrong: tuple[str, ...] = ()
+    blocked: bool = False
+
+
+@dataclass(slots=True)
+class Observer:
+    """Compares each look with the one before. `away_since`: when the database was first seen away, monotonic."""
+
+    before: Look
+    away_since: float | None = field(default=None)
+
+    def changes(self, now: Look) -> list[Told]:
+        """Answer the events that *now* brings."""
+        told = [*self._sinks(now), *self._workers(now), *self._health(now)]
+        self.before = now
+        return told
+
+    def _sinks(self, now: Look) -> Iterator[Told]:
+        before = {one.name: one for one in self.before.sinks}
+        for one in now.sinks:
+            was = before.get(one.name)
+            was_state = was.state if was else SinkState.RUNNING
+            if one.dead > (was.dead if was else one.dead):
+                yield "deadLetter", DeadLetters(sink=one.name, kept=one.dead)
+            if one.state is not was_state:
+                yield from self._moved(one, was_state, now.at)
+
+    def _moved(self, sink: SinkView, before: SinkState, at: float) -> Iterator[Told]:
+        if sink.state is SinkState.PARKED:
+            yield "queueParked", Queue(sink=sink.name, waiting=sink.depth, reason=sink.reason)
+        elif before is SinkState.PARKED:
+            yield "queueResumed", Queue(sink=sink.name, waiting=sink.depth)
+        if sink.name != RECORD:
+            return
+        if sink.state is SinkState.RUNNING and self.away_since is not None:
+            yield "supabaseOnline", Back(after_s=round(at - self.away_since, 1), waiting=sink.depth)
+            self.away_since = None
+        elif sink.state is SinkState.WAITING and self.away_since is None:
+            self.away_since = at
+            yield "supabaseOffline", Offline(reason=sink.reason, waiting=sink.depth)
+
+    def _workers(self, now: Look) -> Iterator[Told]:
+        before = {one.name: one for one in self.before.workers}
+        for one in now.workers:
+            was = before.get(one.name)
+            if one.gave_up and not (was and was.gave_up):
+                yield "workerGivenUp", Worker(worker=one.name, sessions=one.sessions)
+            elif was and one.starts > max(was.starts, 1):
+                yield "workerRestarted", Worker(worker=one.name, sessions=one.sessions)
+
+    def _health(self, now: Look) -> Iterator[Told]:
+        if (now.wrong, now.blocked) != (self.before.wrong, self.before.blocked):
+            status = "unready" if now.blocked else "degraded" if now.wrong else "ok"
+            yield "healthCheck", HealthData(status=status, reasons=list(now.wrong))
+
+
+def look(seen: Seen, at: float) -> Look:
+    """Look at a service that runs."""
+    troubles = seen.troubles()
+    return Look(
+        at=at,
+        sinks=tuple(one.view for one in seen.drainers),
+        workers=tuple(seen.fleet.workers()),
+        wrong=tuple(sorted({one.code for one in troubles})),
+        blocked=any(one.blocks for one in troubles),
+    )
+
+
+async def watch(events: Events, seen: Seen, clock: Callable[[], float]) -> None:
+    """Tell *events* of every change, until cancelled."""
+    observer = Observer(Look(clock()))
+    while True:
+        for name, data in observer.changes(look(seen, clock())):
+            events.publish(data, name)
+        await asyncio.sleep(EVERY_S)
