@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import TextIO
 
-from connector import app, check, migration
+from connector import app, check, keys, migration
 from connector.command import Command
 from connector.failures import ExitCode, StartFailure
 
@@ -49,6 +49,7 @@ COMMANDS = (
         },
     ),
     check.COMMAND,
+    keys.COMMAND,
     migration.COMMAND,
 )
 """Every command, in the order of `vigia --help`."""

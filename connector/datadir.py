@@ -117,6 +117,24 @@ def _sentence(path: Path, error: OSError) -> str:
     return f"DATA_DIR {path} cannot be used ({error.strerror}): set DATA_DIR to another folder."
 
 
+def holder(data: DataDir) -> int:
+    """Answer the process that holds the folder now: 0 while nobody does, -1 where it cannot be told. Touches nothing."""
+    try:
+        with data.lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _number(data.lock.read_bytes())
+    except FileNotFoundError:
+        return 0
+    except OSError:
+        return -1
+    return 0
+
+
+def _number(written: bytes) -> int:
+    return int(written) if written.strip().isdigit() else -1
+
+
 class FolderTaken(StartFailure):
     """Another service uses the folder: the process `holder`, -1 where it cannot be read."""
 
@@ -146,9 +164,9 @@ class DataDirLock:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.read(file, 32)
+            taken = FolderTaken(self._data.path, _number(os.read(file, 32)))
             os.close(file)
-            raise FolderTaken(self._data.path, int(holder) if holder.strip().isdigit() else -1) from error
+            raise taken from error
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         self._file = file

@@ -51,18 +51,53 @@ def read_or_make(path: Path, new: Callable[[], str] = new_api_key) -> ApiKey:
     return ApiKey(value, path, made_now)
 
 
+def replace(path: Path, new: Callable[[], str] = new_api_key) -> ApiKey:
+    """Put a new secret into *path*, whether there was one or not, and answer it: who reads meanwhile gets the old one or the new one."""
+    secret = new()
+    try:
+        draft = _draft(path, secret)
+        try:
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        _sync(path.parent)
+    except OSError as error:
+        raise StartFailure(
+            ExitCode.DATA_DIR, f"The key in {path} cannot be replaced ({error.strerror}): give its folder to this user."
+        ) from error
+    return ApiKey(secret, path, made_now=True)
+
+
 def _make(path: Path, secret: str) -> bool:
     """Write a new secret and give it its name in one step, unless another process was first. Tells whether this one won."""
-    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _draft(path, secret)
     try:
-        with os.fdopen(file, "w", encoding="ascii") as text:
-            text.write(secret + "\n")
-            text.flush()
-            os.fsync(text.fileno())
         os.link(draft, path)  # unlike a rename, it fails when the name is taken
     except FileExistsError:
         return False
     finally:
         draft.unlink(missing_ok=True)
     return True
+
+
+def _draft(path: Path, secret: str) -> Path:
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(file, "w", encoding="ascii") as text:
+            text.write(secret + "\n")
+            text.flush()
+            os.fsync(text.fileno())
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    return draft
+
+
+def _sync(folder: Path) -> None:
+    """Keep a new name for good: a power cut must not bring the old key back."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
