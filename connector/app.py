@@ -18,6 +18,8 @@ from connector.api.assets import Assets, Pages
 from connector.api.atendimentos import Atendimentos
 from connector.api.connections import Connections
 from connector.api.health import Health, Trouble, no_trouble
+from connector.api.cors import Cors
+from connector.api.dead import DeadLetters
 from connector.api.messages import Mailing, Messages
 from connector.api.operator import Operator
 from connector.api.server import Server, Telemetry, make_app
@@ -89,6 +91,7 @@ async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: 
         Tenants(house.connections, mailing),
     )
     telemetry = Telemetry(
+        DeadLetters(house.letters),
         observe=house.metrics.observe_request,
         render=lambda: (house.metrics.text(), CONTENT_TYPE),
         public=ipaddress.ip_address(settings.host).is_loopback

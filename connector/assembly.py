@@ -17,6 +17,7 @@ from connector.datadir import DataDir
 from connector.guard import outgoing
 from connector.inbound import Inbound
 from connector.keyfile import new_webhook_secret, read_or_make
+from connector.letters import Letters
 from connector.metrics import Metrics
 from connector.outbound import Outbound, Parts
 from connector.records import Records
@@ -56,6 +57,7 @@ class Assembly:
     outbound: Outbound
     records: Records
     metrics: Metrics
+    letters: Letters
     watchdog: Watchdog
     seen: Seen
 
@@ -90,9 +92,12 @@ class Assembly:
             embedded.listen(drainers[0].kick)  # the record's, which need not wait for its next try
         mover = spool.mover(Inbound(connections.refs, names, metrics.event_received), fleet.rung)
         await connections.load(fleet)
+        letters = Letters(spool.dead, mover, drainers, connections.refs)
         await _start_spool(parts, mover, drainers)
         await housekeeping.start(parts, spool, store, wait_s=0.0 if embedded else KNOWN_VERSIONS_S)
         background.run(parts, connections.run(), "connections")
+        expire = housekeeping.expire(spool, settings.dead_letters_kept_days * 86_400.0, metrics.letters_expired)
+        background.run(parts, expire, "expire-dead-letters")
         parts.push_async_callback(fleet.stop)
         await fleet.start()
         background.run(parts, _recover(mover, outbound, int(time.time() * 1_000_000)), "recover-sends")
@@ -101,7 +106,7 @@ class Assembly:
         watchdog = Watchdog(Eyes(seen), Hands(seen), Tally(metrics))
         parts.push_async_callback(watchdog.stop)
         watchdog.start()
-        return cls(fleet, spool, connections, outbound, Records(store, connections), metrics, watchdog, seen)
+        return cls(fleet, spool, connections, outbound, Records(store, connections), letters, metrics, watchdog, seen)
 
 
 async def _database(settings: Settings, data: DataDir, parts: AsyncExitStack) -> tuple[Store, Embedded | None]:

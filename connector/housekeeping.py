@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+from loguru import logger
+
 from connector import background
-from connector.spool import Spool
+from connector.spool import Spool, SpoolError
 from connector.store.errors import StoreError
 from connector.store.store import Store
 from sessions.backoff import Retry, wait_s
@@ -48,4 +52,21 @@ async def _forget(spool: Spool) -> None:
     while True:
         while await spool.sends.forget(before_us=int((time.time() - KEYS_KEPT_S) * 1_000_000)):
             pass
+        await asyncio.sleep(EVERY_S)
+
+
+async def expire(spool: Spool, kept_s: float, count: Callable[[str, int], None]) -> None:
+    """Throw dead letters away that nobody decided about for *kept_s*, for as long as it is let. *count*: of which sink, how many."""
+    while True:
+        gone: Counter[str] = Counter()
+        try:
+            while found := await spool.dead.expire(before_us=int((time.time() - kept_s) * 1_000_000)):
+                gone += found
+        except SpoolError as error:
+            logger.warning("Old dead letters could not be removed: {}", error)
+        for sink, letters in gone.items():
+            logger.warning(
+                "{} dead letters of {} were older than {:.0f} days and are gone.", letters, sink, kept_s / 86_400
+            )
+            count(sink, letters)
         await asyncio.sleep(EVERY_S)

@@ -122,3 +122,50 @@ class AtendimentoRow:
     tags: Any
     observacoes: str | None
     canal: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRow:
+    """A row that a sink refused for good, or an event that could not be processed (`sink` is then "inbound").
+
+    `connection_id`: None for a connection that is gone. `size`: bytes of the body. `body`: what it says, where it was asked for:
+    JSON as it is, anything else as base64 text.
+    """
+
+    id: int
+    sink: str
+    connection_id: str | None
+    op: str
+    reason: str
+    at: datetime
+    size: int
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class LettersWanted:
+    """Some dead letters: of a sink, of a connection, with exactly this reason. None: whichever."""
+
+    sink: str | None = None
+    connection_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """So many letters are back in their queues; `left`: so many of those that were asked for are dead letters still."""
+
+    replayed: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkRow:
+    """A sink: `running`, `waiting` or `parked` and why; rows that wait, seconds the oldest has waited, dead letters."""
+
+    name: str
+    state: Literal["running", "waiting", "parked"]
+    reason: str
+    waiting: int
+    oldest_s: float | None
+    dead: int

@@ -19,7 +19,7 @@ def _no_dots(value: str) -> str:
     return value
 
 
-def _plain_number(value: Any) -> Any:
+def plain_number(value: Any) -> Any:
     """Refuse what int() would take beyond digits: spaces, underscores, signs, fractions."""
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
         raise ValueError("not a whole number written in digits")
@@ -48,8 +48,8 @@ Recipient = Annotated[
     StringConstraints(min_length=1, max_length=128, pattern=_NO_NUL),
     Field(description="A number in any common writing, or a JID.", examples=["+55 11 98765-4321"]),
 ]
-Limit = Annotated[int, Field(ge=1, le=500), BeforeValidator(_plain_number)]
-Offset = Annotated[int, Field(ge=0, le=1_000_000_000), BeforeValidator(_plain_number)]
+Limit = Annotated[int, Field(ge=1, le=500), BeforeValidator(plain_number)]
+Offset = Annotated[int, Field(ge=0, le=1_000_000_000), BeforeValidator(plain_number)]
 
 
 class Body(BaseModel):

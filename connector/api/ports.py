@@ -12,10 +12,14 @@ from connector.views import (
     MensagemRow,
     Page,
     SendIn,
+    DeadLetterRow,
+    LettersWanted,
     SentView,
     Status,
+    Replayed,
 )
 from sessions.pairing import Code
+    SinkRow,
 
 
 class ConnectionsPort(Protocol):
@@ -60,6 +64,26 @@ class ConnectionsPort(Protocol):
 class OutboundPort(Protocol):
     """The only door out."""
 
+class LinksPort(Protocol):
+    """Links to the tenant's page."""
+
+    async def make(self, connection_id: str, expires_in_s: int) -> NewLink:
+        """Make a link; the connection's one before ends. Raises `UnknownConnection`."""
+        ...
+
+    async def open(self, token: str) -> Opened:
+        """Answer what a token leads to. Raises `UnknownLink`."""
+        ...
+
+
+class WatchPort(Protocol):
+    """Pairings, as those who look at them are shown."""
+
+    def news(self, connection_id: str) -> AsyncGenerator[News | None]:
+        """Give what is new, and None now and then when nothing is, until the pairing is decided."""
+        ...
+
+
     async def send(self, wanted: SendIn) -> SentView:
         """Send a text. Raises `UnknownConnection`, `NotConnected`, `NotAnAddress`, `NotOnWhatsApp`, `KeyReused`, `InProgress`,
         `Busy`, `DiskFull`."""
@@ -85,4 +109,32 @@ class RecordPort(Protocol):
 
     async def set_status(self, atendimento_id: str, status: AtendimentoStatus) -> AtendimentoRow:
         """Change the status and answer the row. Raises `UnknownAtendimento`, `AtendimentoConflict`."""
+        ...
+
+
+class LettersPort(Protocol):
+    """What sinks refused for good. Each method with an id raises `UnknownLetter`."""
+
+    async def list(self, wanted: LettersWanted, after: int, limit: int, bodies: bool) -> Page[DeadLetterRow]:
+        """Answer up to *limit* letters whose id follows *after*, oldest first."""
+        ...
+
+    async def get(self, letter_id: int) -> DeadLetterRow:
+        """Answer one letter with its body."""
+        ...
+
+    async def replay(self, letter_id: int) -> DeadLetterRow:
+        """Put a letter back into its place. Raises `NoSink`, `StillUnreadable`."""
+        ...
+
+    async def replay_all(self, sink: str, wanted: LettersWanted) -> Replayed:
+        """Put letters of one sink back. Raises `NoSink`."""
+        ...
+
+    async def discard(self, letter_id: int) -> DeadLetterRow:
+        """Throw a letter away for good."""
+        ...
+
+    def kick(self, sink: str) -> SinkRow:
+        """Have a sink try at once. Raises `UnknownSink`."""
         ...

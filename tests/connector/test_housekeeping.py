@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from connector import housekeeping
-from connector.spool import NewSend, Spool
+from connector import background, housekeeping
+from connector.spool import NewSend, OutRow, Spool
 from connector.store.errors import Offline
 from sessions.model import SendStatus
 
@@ -70,3 +71,28 @@ async def test_old_keys_are_forgotten_and_young_ones_kept(tmp_path: Path) -> Non
                 pass
         assert await spool.sends.get("young")
         assert await spool.sends.get("open")
+
+
+async def test_dead_letters_go_when_they_are_old_and_are_counted(tmp_path: Path) -> None:
+    """What nobody decided about in time is removed; what is younger stays."""
+    now = [1_000_000]
+    spool = await Spool.opened(tmp_path / "spool", now_us=lambda: now[0])
+    counted: dict[str, int] = {}
+    gone = asyncio.Event()
+
+    def count(sink: str, letters: int) -> None:
+        counted[sink] = letters
+        gone.set()
+
+    async with AsyncExitStack() as parts:
+        parts.push_async_callback(spool.close)
+        await spool.outbox.put([OutRow("record", "c", f"op:{n}", b"") for n in range(3)])
+        old, older, young = await spool.outbox.read("record", 3)
+        await spool.outbox.bury(old, "No.")
+        await spool.outbox.bury(older, "No.")
+        now[0] = time.time_ns() // 1000
+        await spool.outbox.bury(young, "No.")
+        background.run(parts, housekeeping.expire(spool, 86_400.0, count), "expire")
+        await asyncio.wait_for(gone.wait(), 10)
+        assert counted == {"record": 2}
+        assert [it.op for it in await spool.dead.list()] == ["op:2"]
