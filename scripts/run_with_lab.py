@@ -1,96 +1,149 @@
-"""Starts a local WhatsApp with two phones, and the service connected to it. Ctrl-C ends the service, then the local WhatsApp.
+"""Starts a local WhatsApp with two phones, the service connected to it, and a page that plays the whole job by clicks.
 
-What it keeps lies in data/lab, apart from real sessions; DATA_DIR chooses another folder.
+Ctrl-C ends them, last first. What is kept lies in data/lab, apart from real accounts; DATA_DIR chooses another folder.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
 import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PHONES = {"5511900000001": "Ana", "5511900000002": "Bruno"}
+from lab_page import serving
+from lab_story import CONNECTION, CUSTOMER, SHOP, Places, Story
+
+from connector import settings
+
 DRAIN_S = 15
+PR_SET_PDEATHSIG = 1
 READY = re.compile(r"Vigia is ready on (\S+); the API key is (?:in )?(.+)\.")
+BASE = "/api/whatsapp-integration"
+NAMES = """\
+# Sets what the commands of the README use: KEY, the header with the API key; API, the service; CONTROL, the local WhatsApp.
+KEY={key}
+API={api}
+CONTROL={control}
+"""
 NEXT = """
-Local WhatsApp: {control}   (what its phones can do: docs/lab.md)
-Phones:         {phones}
+The whole job by clicks:  {page}
+The API to try out:       {service}/docs
+Local WhatsApp:           {control}   ({phones})
 
-Next, in another terminal, see both:
+By hand, in another terminal:
 
-  curl {service}/health/ready
-  curl {control}/phones
+  . {names}
+  curl -H "$KEY" $API/connections/{connection}
 
-link {first_name}'s phone to a connection:
-
-  KEY="X-API-KEY: {key}"
-  API={service}/api/whatsapp-integration
-  curl -H "$KEY" $API/connections --json '{{"connectionId": "loja", "name": "Loja", "ownerId": "eu"}}'
-  QR=$(curl -s -H "$KEY" $API/connections/loja/qr | sed 's/.*"code": *"\\([^"]*\\)".*/\\1/')
-  curl {control}/phones/{first}/scan --json "{{\\"qr\\": \\"$QR\\"}}"
-
-let {second_name} write to it, see the atendimento that this opens, answer, and see what {second_name}'s phone got:
-
-  curl {control}/phones/{second}/messages --json '{{"to": "{first}", "text": "oi"}}'
-  curl -H "$KEY" $API/atendimentos/active
-  curl -H "$KEY" $API/messages/send --json '{{"connectionId": "loja", "to": "{second}", "content": "olá", "type": "text"}}'
-  curl {control}/phones/{second}/messages
-
-What else it can do: {service}/docs
-
-Ctrl-C ends both.
+README.md goes on from there. Nothing of this is real; it is kept in {folder}. Ctrl-C ends everything.
 """
 
 
 def main() -> int:
-    """Run both until Ctrl-C, or until the service ends by itself; answer its exit status."""
+    """Run all of it until Ctrl-C, or until the service ends by itself; answer its exit status."""
     os.umask(0o077)
     folder = Path(os.environ.get("DATA_DIR") or "data/lab").absolute()
     with child("lab", "--data", str(folder / "whatsapp")) as lab:
         place = json.loads(first_line(lab) or sys.exit("The local WhatsApp did not start: the lines above say why."))
-        for number, name in PHONES.items():
-            make_phone(place["control"], number, name)
-        settings = {f"WHATSAPP_LAB_{name}": place[name.lower()] for name in ("PROXY", "CA", "ROOT_KEY")}
-        with child("connector", "serve", DATA_DIR=str(folder / "service"), **settings) as service:
-            if ready := first_line(service):
-                print(ready, end="")
-                print(what_next(place["control"], ready), flush=True)
-            return service.wait()
+        for phone in (SHOP, CUSTOMER):
+            make_phone(place["control"], phone.number, phone.name)
+        wanted = {f"WHATSAPP_LAB_{name}": place[name.lower()] for name in ("PROXY", "CA", "ROOT_KEY")}
+        wanted["LOG_LEVEL"] = os.environ.get(
+            "LOG_LEVEL", "WARNING"
+        )  # the page asks every second: a line each tells nobody anything
+        with child("connector", "serve", DATA_DIR=str(folder / "service"), **wanted) as service:
+            ready = first_line(service)
+            if said := READY.fullmatch(ready.strip()):
+                print(ready, end="", flush=True)
+                asyncio.run(play(service, Places(said[1], key(said[2]), place["control"]), said[2], folder))
+                return service.poll() or 0
+            return service.wait()  # it has said why itself
 
 
-def what_next(control: str, ready: str) -> str:
-    """Answer what a newcomer may do now, in commands to paste. *ready*: the service's own line, which says where it and its key are."""
-    (first, first_name), (second, second_name) = PHONES.items()
-    said = READY.fullmatch(ready.strip())
-    address, key = said.groups() if said else ("the address above", "")
+async def play(service: subprocess.Popen[str], places: Places, key_file: str, folder: Path) -> None:
+    """Make the connection, serve the page, and say what to do next, until Ctrl-C or the end of *service*."""
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, over.set)
+    watched = os.pidfd_open(service.pid)
+    loop.add_reader(watched, over.set)
+    try:
+        async with Story.of(places) as story, serving(story) as page:
+            await story.begin()
+            names = write_names(folder, places, key_file)
+            print(what_next(page, places, names, folder), flush=True)
+            show(page)
+            await over.wait()
+    finally:
+        loop.remove_reader(watched)
+        os.close(watched)
+
+
+def key(said: str) -> str:
+    """Answer the API key, which *said* names: the file it lies in, or else a setting."""
+    if Path(said).is_absolute():
+        return Path(said).read_text("utf-8").strip()
+    given = settings.load().api_key
+    return given.get_secret_value() if given else ""
+
+
+def write_names(folder: Path, places: Places, key_file: str) -> Path:
+    """Write what a shell reads to have the commands' names. It holds no key, only where the key is."""
+    value = f"X-API-KEY: $(cat {shlex.quote(key_file)})" if Path(key_file).is_absolute() else "X-API-KEY: $API_KEY"
+    path = folder / "names"
+    path.write_text(NAMES.format(key=f'"{value}"', api=places.service + BASE, control=places.control), "utf-8")
+    return path
+
+
+def what_next(page: str, places: Places, names: Path, folder: Path) -> str:
+    """Answer what a newcomer may do now."""
     return NEXT.format(
-        control=control,
-        service=address,
-        phones=", ".join(f"{number} ({name})" for number, name in PHONES.items()),
-        key=f"$(cat {shlex.quote(key)})" if Path(key).is_absolute() else "$API_KEY",
-        first=first,
-        first_name=first_name,
-        second=second,
-        second_name=second_name,
+        page=page,
+        service=places.service,
+        control=places.control,
+        phones=", ".join(f"{phone.name}: {phone.number}" for phone in (SHOP, CUSTOMER)),
+        names=shlex.quote(str(names)),
+        connection=CONNECTION,
+        folder=folder,
     )
 
 
+def show(page: str) -> None:
+    """Open *page* for a person who sits in front of a desktop; nobody else's browser is touched."""
+    opener = opener_of(os.environ, shutil.which) if sys.stdin.isatty() else None
+    if opener:
+        quiet = subprocess.DEVNULL
+        subprocess.Popen([opener, page], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+
+
+def opener_of(environment: Mapping[str, str], which: Callable[[str], str | None]) -> str | None:
+    """Answer the desktop's own opener, or None where there is no desktop."""
+    return which("xdg-open") if environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY") else None
+
+
 @contextmanager
-def child(module: str, *arguments: str, **settings: str) -> Generator[subprocess.Popen[str]]:
+def child(module: str, *arguments: str, **more: str) -> Generator[subprocess.Popen[str]]:
     """Run a module of this project as a child that Ctrl-C does not reach: we end our children ourselves, last first."""
-    command = [sys.executable, "-m", module, *arguments]
     process = subprocess.Popen(
-        command, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, **more},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=ends_with(os.getpid()),
     )
     try:
         yield process
@@ -101,6 +154,18 @@ def child(module: str, *arguments: str, **settings: str) -> Generator[subprocess
         except (subprocess.TimeoutExpired, KeyboardInterrupt):  # a second Ctrl-C does not wait
             process.kill()
             process.wait()
+
+
+def ends_with(parent: int) -> Callable[[], None]:
+    """Answer what a new child does to be asked to stop when *parent* ends, however it ends: `kill -9` leaves nothing behind."""
+    control = ctypes.CDLL(None).prctl
+
+    def tie() -> None:
+        control(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it has ended already
+            os._exit(0)
+
+    return tie
 
 
 def first_line(process: subprocess.Popen[str]) -> str:
@@ -124,4 +189,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit(0)  # as asked: both have ended on the way here
+        sys.exit(0)  # as asked: all have ended on the way here

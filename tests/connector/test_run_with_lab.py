@@ -1,28 +1,78 @@
-"""`./scripts/run --lab`, as a newcomer runs it: the service, a local WhatsApp, two phones, and one Ctrl-C for both."""
+"""`./scripts/run --lab`, as a newcomer runs it: a local WhatsApp, the service, the page that plays the whole job, one Ctrl-C for all."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from types import MappingProxyType
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "run_with_lab.py"
+LONG_S = 90.0
 
 
-def read_json(url: str) -> object:
-    with urlopen(url, timeout=10) as answer:  # noqa: S310 - the address that the script under test printed
-        return json.load(answer)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The script while it runs, and what it printed."""
+
+    process: subprocess.Popen[str]
+    said: str
+
+    def address(self, what: str) -> str:
+        found = re.search(rf"^{what}: +(\S+)", self.said, re.MULTILINE)
+        assert found, self.said
+        return found[1]
+
+    @property
+    def page(self) -> str:
+        return self.address("The whole job by clicks").rstrip("/")
+
+
+class Refused(Exception):
+    """An address refused: its status."""
+
+
+def fetch(url: str, data: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Answer the headers and the body of an address. Raises `Refused`, or URLError where nobody listens."""
+    try:
+        with urlopen(Request(url, data, dict(headers)), timeout=60) as answer:  # noqa: S310 - addresses that the script printed
+            return f"{answer.headers}\n{answer.read().decode()}"
+    except HTTPError as error:
+        with error:
+            raise Refused(error.code) from None
+
+
+def ask(url: str, body: object = None, **headers: str) -> Any:
+    """Answer the JSON of an address; with *body* it is posted, as the page itself does."""
+    if body is None:
+        said = fetch(url, headers=headers)
+    else:
+        said = fetch(url, json.dumps(body).encode(), {"Origin": "/".join(url.split("/")[:3]), **headers})
+    return json.loads(said.partition("\n\n")[2])
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """Look until there is something to see, and answer it."""
+    ends = time.monotonic() + LONG_S
+    while not (seen := look()):
+        assert time.monotonic() < ends, "it did not come"
+        time.sleep(0.1)
+    return seen
 
 
 def free_port() -> int:
@@ -31,68 +81,110 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def paste(lines: list[str]) -> list[str]:
-    """Run commands in one shell, as a person pastes them; answer what each `curl` of them printed."""
-    script = "set -e\n" + "".join(f"{line}; echo\n" if line.startswith("  curl ") else f"{line}\n" for line in lines)
-    said = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=60, check=True).stdout
-    return said.strip().split("\n")
-
-
 @contextmanager
-def running(port: int) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
-    """Start the script; answer it with all that it printed once it was ready."""
-    env = {**os.environ, "PORT": str(port)}
+def running(port: int, **more: str) -> Generator[Run]:
+    """Start the script; answer it once it has said what to do next."""
+    env = {**os.environ, "PORT": str(port), **more}
     with subprocess.Popen([sys.executable, str(SCRIPT)], env=env, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             lines: list[str] = []
-            while not lines or not lines[-1].startswith("Ctrl-C"):
+            while "Ctrl-C" not in "".join(lines):
                 lines.append(process.stdout.readline())
                 assert lines[-1], "it ended"
-            yield process, lines
+            yield Run(process, "".join(lines))
         finally:
             process.terminate()
 
 
-def test_both_come_up_and_both_go(own_folder: Path) -> None:
-    """What it prints can be pasted, and after Ctrl-C nothing is left; a second start finds its phones again."""
+def end(run: Run) -> None:
+    """Press Ctrl-C."""
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(timeout=60) == 0
+
+
+def gone(url: str) -> bool:
+    try:
+        fetch(url)
+    except Refused:
+        return False
+    except URLError:
+        return True
+    return False
+
+
+def everywhere(run: Run) -> list[str]:
+    """Answer an address of each of the three that run."""
+    return [f"{run.page}/links", run.address("The API to try out"), run.address("Local WhatsApp") + "/phones"]
+
+
+def test_all_come_up_and_all_go(own_folder: Path) -> None:
+    """After Ctrl-C nothing is left; a second start finds its phones and its connection again."""
     port = free_port()
     for _ in range(2):
-        with running(port) as (process, lines):
-            urls = [line.split()[1] for line in lines if line.startswith("  curl ")][:2]
-            ready, phones = map(read_json, urls)
-            assert ready == {"status": "ok", "lab": True, "sessions": 0}
-            assert json.dumps(phones).count('"number"') == 2
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=60) == 0
-        for url in urls:
-            with pytest.raises(URLError):
-                read_json(url)
-    assert sorted(path.name for path in (own_folder / "data" / "lab").iterdir()) == ["service", "whatsapp"]
+        with running(port) as run:
+            assert ask(f"http://127.0.0.1:{port}/health/live") == {"status": "ok", "lab": True}
+            phones = ask(run.address("Local WhatsApp") + "/phones")
+            assert [phone["name"] for phone in phones["items"]] == ["Ana", "Bruno"]
+            assert ask(f"{run.page}/state")["connection"]["connectionId"] == "loja"
+            places = everywhere(run)
+            end(run)
+        assert [place for place in places if not gone(place)] == []
+    assert sorted(path.name for path in (own_folder / "data" / "lab").iterdir()) == ["names", "service", "whatsapp"]
 
 
-def test_what_it_prints_leads_from_a_code_to_an_answer_on_the_phone(own_folder: Path) -> None:
-    """A connection, its code scanned, a text in, its atendimento, a text out: each command as it stands there."""
-    with running(free_port()) as (process, lines):
-        health, _phones, *rest = [line.rstrip() for line in lines if line.startswith("  ") and line.strip()]
-        names, linking, talking = rest[:2], rest[2:5], rest[5:]
-        assert json.loads(paste([*names, *linking])[0])["connectionId"] == "loja"
-        until(names, '  curl -s -H "$KEY" $API/connections/loja', '"status": "connected"')
-        write, active, send, got = talking
-        paste([*names, write])
-        until(names, active, '"status": "AGUARDANDO"')
-        sent = json.loads(paste([*names, send])[-1])
-        assert (sent["status"], sent["recorded"]) == ("sent", True)
-        assert "olá" in until(names, got, '"from"')
-        assert '"ok"' in paste([health])[0]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
+def test_the_page_plays_the_whole_job(own_folder: Path) -> None:
+    """A code, its scan, a text in, its atendimento, a text out, read on the phone: what each button asks for."""
+    with running(free_port()) as run:
+        page = run.page
+        assert "<title" in fetch(page)
+        code = ask(f"{page}/qr")
+        assert code["image"].startswith("data:image/png")
+        assert "code" not in code
+        ask(f"{page}/scan", {})
+        until(lambda: ask(f"{page}/state")["connection"]["status"] == "connected")
+        ask(f"{page}/write", {"text": "Oi! Vocês têm bolo de milho?"})
+        opened = until(lambda: ask(f"{page}/state")["atendimentos"])
+        assert (opened[0]["nome_cliente"], opened[0]["status"]) == ("Bruno", "AGUARDANDO")
+        ask(f"{page}/answer", {"text": "Temos sim!"})
+        until(lambda: any(not item["own"] for item in ask(f"{page}/state")["screen"]))
+        ask(f"{page}/read", {})
+        until(lambda: ask(f"{page}/state")["messages"][-1]["status"] == "read")
+        state = ask(f"{page}/state")
+        assert [row["conteudo"] for row in state["messages"]] == ["Oi! Vocês têm bolo de milho?", "Temos sim!"]
+        assert [item["own"] for item in state["screen"]] == [True, False]
+        assert state["screen"][0]["delivered"]
+        ask(f"{page}/finish", {})
+        assert until(lambda: not ask(f"{page}/state")["atendimentos"])
+        ask(f"{page}/unlink", {})
+        until(lambda: ask(f"{page}/state")["connection"]["reason"] == "logged_out")
+        end(run)
 
 
-def until(names: list[str], command: str, fact: str) -> str:
-    """Give *command* until its answer holds *fact*."""
-    ends = time.monotonic() + 30
-    while fact.replace(" ", "") not in (said := paste([*names, command])[-1]).replace(" ", ""):
-        assert time.monotonic() < ends, said
-        time.sleep(0.1)
-    return said
+def test_only_the_page_itself_may_use_the_key_that_its_server_holds(own_folder: Path) -> None:
+    """Not another site's script, not a name of another that leads here, and the key is nowhere in what it answers."""
+    with running(free_port()) as run:
+        page = run.page
+        for headers in ({"Origin": "http://evil.example"}, {"Origin": ""}, {"Host": "evil.example"}):
+            with pytest.raises(Refused, match="403"):
+                ask(f"{page}/write", {"text": "oi"}, **headers)
+        with pytest.raises(Refused, match="403"):
+            ask(f"{page}/state", Host="evil.example:80")
+        key = (own_folder / "data" / "lab" / "service" / "api-key").read_text().strip()
+        assert [path for path in ("", "/state", "/links", "/qr") if key in fetch(page + path)] == []
+        assert key not in run.said
+        assert key not in (own_folder / "data" / "lab" / "names").read_text()
+        end(run)
+
+
+def test_a_killed_script_leaves_nothing_behind(own_folder: Path) -> None:
+    """`kill -9` reaches no handler of ours: the kernel tells the children, and they end in order."""
+    with running(free_port()) as run:
+        family = psutil.Process(run.process.pid).children(recursive=True)
+        assert len(family) >= 2
+        places = everywhere(run)
+        run.process.kill()
+        assert psutil.wait_procs(family, timeout=60)[1] == []
+        assert [place for place in places if not gone(place)] == []
+    log = (own_folder / "data" / "lab" / "service" / "vigia.lock").read_text()
+    assert log.strip(), "the service held its folder"
