@@ -1,0 +1,73 @@
+"""What changes is told once, and only what changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from connector.observer import Look, Observer
+from connector.spool import SinkState, SinkView
+from sessions.engine import WorkerView
+
+RUNNING, WAITING, PARKED = SinkState.RUNNING, SinkState.WAITING, SinkState.PARKED
+
+
+def sink(state: SinkState, name: str = "record", *, dead: int = 0, depth: int = 4) -> SinkView:
+    return SinkView(name, state, "why" if state is not RUNNING else "", depth, None, 0, dead)
+
+
+def worker(starts: int, *, gave_up: bool = False) -> WorkerView:
+    return WorkerView("w1", 3, starts, gave_up, None)
+
+
+def names(before: Look, *looks: Look) -> list[list[str]]:
+    observer = Observer(before)
+    return [[name for name, _data in observer.changes(look)] for look in looks]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (RUNNING, RUNNING, []),
+        (RUNNING, WAITING, ["supabaseOffline"]),
+        (WAITING, WAITING, []),
+        (RUNNING, PARKED, ["queueParked"]),
+        (PARKED, RUNNING, ["queueResumed"]),
+        (PARKED, PARKED, []),
+    ],
+)
+def test_the_record(before: SinkState, now: SinkState, told: list[str]) -> None:
+    assert names(Look(0, (sink(before),)), Look(1, (sink(now),))) == [told]
+
+
+def test_an_outage_has_one_beginning_and_one_end_however_often_it_is_tried_meanwhile() -> None:
+    outage = [Look(at, (sink(state),)) for at, state in ((1, WAITING), (2, PARKED), (3, WAITING), (31, RUNNING))]
+    observer = Observer(Look(0, (sink(RUNNING),)))
+    told = [event for look in outage for event in observer.changes(look)]
+    assert [name for name, _ in told] == ["supabaseOffline", "queueParked", "queueResumed", "supabaseOnline"]
+    (back,) = [data for name, data in told if name == "supabaseOnline"]
+    assert back.after_s == 30.0  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_webhook_that_waits_is_no_news_about_the_database() -> None:
+    assert names(Look(0, (sink(RUNNING, "webhook"),)), Look(1, (sink(WAITING, "webhook"),))) == [[]]
+
+
+def test_dead_letters_are_told_when_there_are_more() -> None:
+    looks = [Look(at, (sink(RUNNING, dead=dead),)) for at, dead in enumerate((2, 2, 3, 1))]
+    assert names(looks[0], *looks[1:]) == [[], ["deadLetter"], []]
+
+
+def test_those_from_before_the_start_are_no_news() -> None:
+    assert names(Look(0), Look(1, (sink(RUNNING, dead=5),))) == [[]]
+
+
+def test_workers_that_come_back_and_that_are_given_up() -> None:
+    looks = [Look(0, workers=(worker(1),)), Look(1, workers=(worker(2),)), Look(2, workers=(worker(2, gave_up=True),))]
+    assert names(Look(0), *looks, looks[-1]) == [[], ["workerRestarted"], ["workerGivenUp"], []]
+
+
+def test_health_is_told_when_it_changes() -> None:
+    ill, worse = Look(1, wrong=("sink_record",)), Look(2, wrong=("sink_record", "spool"), blocked=True)
+    observer = Observer(Look(0))
+    told = [event for look in (ill, ill, worse, Look(4)) for event in observer.changes(look)]
+    assert [getattr(data, "status", None) for _name, data in told] == ["degraded", "unready", "ok"]
