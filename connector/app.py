@@ -16,13 +16,16 @@ from loguru import logger
 from connector import datadir, keyfile, settings
 from connector.api.assets import Assets, Pages
 from connector.api.atendimentos import Atendimentos
+from connector.api.callers import Callers
 from connector.api.connections import Connections
+from connector.api.cors import Cors
 from connector.api.health import Health, Trouble, no_trouble
 from connector.api.cors import Cors
 from connector.api.dead import DeadLetters
 from connector.api.messages import Mailing, Messages
 from connector.api.operator import Operator
-from connector.api.server import Server, Telemetry, make_app
+from connector.api.rates import Policy
+from connector.api.server import Edge, Server, Telemetry, make_app
 from connector.api.sockets import bind
 from connector.api.tenants import Tenants
 from connector.assembly import Assembly
@@ -184,6 +187,7 @@ class Service:
             resources=serving.resources,
             pages=serving.pages,
             telemetry=serving.telemetry,
+            edge=_edge(settings),
         )
         server = Server(app, sockets)
         parts.push_async_callback(server.stop)
@@ -198,6 +202,14 @@ class Service:
         logger.info("Ready on {}", url)
         if self.key.made_now and sys.stdout.isatty():
             self.say(f"This key was made just now, and is shown only this once: {self.key.value}")
+
+
+def _edge(settings: Settings) -> Edge:
+    return Edge(
+        Cors.of(settings.cors_origin or ""),
+        Policy.of(settings.rate_limit),
+        Callers.of(settings.trusted_proxies or ""),
+    )
 
 
 def _url(host: str, port: int) -> str:

@@ -64,11 +64,12 @@ class Docs:
         name = request.match_info["name"]
         if name not in _FILES:
             raise web.HTTPNotFound
-        return web.FileResponse(self._folder / name, headers={"Content-Type": _FILES[name]})
+        return web.FileResponse(self._folder / name, headers={"Content-Type": _FILES[name], **_AGAIN})
 
 
 _HEADERS: Mapping[str, Any] = {
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
 }
+_AGAIN = {"Cache-Control": "no-cache"}
+"""Large, and kept by browsers, which ask each time whether it is still the same."""

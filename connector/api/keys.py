@@ -10,31 +10,44 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from connector.api.errors import Refusal
+from connector.api.rates import Caller, Rates
 
 HEADER = "X-API-KEY"
 
 
-def require_key(key: str, *, public: Callable[[str], bool]) -> Middleware:
-    """Answer a middleware that lets only callers with *key* pass, except to the paths that are *public*.
+def require_key(
+    key: str, *, public: Callable[[str], bool], rates: Rates, uncounted: frozenset[str] = frozenset()
+) -> Middleware:
+    """Answer a middleware that lets only callers with *key* pass, except to the paths that are *public*, and none too often.
 
-    Unknown addresses are refused like known ones, so that nobody without the key learns which exist.
+    Unknown addresses are refused like known ones, so that nobody without the key learns which exist. To *uncounted* paths
+    callers may come as often as they like: probes do.
     """
     wanted = _digest(key)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(HEADER, "")
+        digest = _digest(given)
         # Digests have one length, and are compared in a time that does not tell how many characters were right.
-        if not public(request.path) and not hmac.compare_digest(_digest(given), wanted):
-            detail = (
-                f"Send the API key in the header {HEADER}."
-                if not given
-                else f"The key in the header {HEADER} is not valid."
-            )
-            raise Refusal(401, "unauthorized", detail, {"WWW-Authenticate": f'ApiKey header="{HEADER}"'})
+        right = hmac.compare_digest(digest, wanted)
+        if request.path not in uncounted:
+            rates.admit(request, Caller.KEY if right else Caller.STRANGER)
+        if not public(request.path):
+            if right:
+                rates.proven(request)
+            elif given:
+                rates.guessed(request, digest)
+            if not right:
+                raise _refusal(given)
         return await handler(request)
 
     return check
+
+
+def _refusal(given: str) -> Refusal:
+    missing, wrong = f"Send the API key in the header {HEADER}.", f"The key in the header {HEADER} is not valid."
+    return Refusal(401, "unauthorized", wrong if given else missing, {"WWW-Authenticate": f'ApiKey header="{HEADER}"'})
 
 
 def _digest(text: str) -> bytes:

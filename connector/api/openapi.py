@@ -20,6 +20,7 @@ _REF = "#/components/schemas/{model}"
 _ALWAYS = {
     400: "This is no request that can be read.",
     401: "The API key is missing or not valid.",
+    429: "Too many requests come from this caller: Retry-After says when to ask again.",
     503: "Something that is needed is not ready: ask again.",
 }
 _WITH_INPUT = {422: "Something in the request is not as it must be; the problem names each field."}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
@@ -16,14 +16,17 @@ from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Middleware
 from loguru import logger
 
-from connector.api import docs, health, metrics
+from connector.api import docs, headers, health, metrics
 from connector.api.assets import Pages
+from connector.api.callers import Callers
+from connector.api.cors import Cors
 from connector.api.docs import Docs
 from connector.api.errors import Refusal
 from connector.api.health import Health
 from connector.api.keys import require_key
 from connector.api.metrics import Observe, Render
-from connector.api.problems import REQUEST_ID, REQUEST_ID_HEADER, problem, problems
+from connector.api.problems import REQUEST_ID, problem, problems
+from connector.api.rates import Policy, Rates
 from connector.api.route import Operation, operations
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -40,6 +43,15 @@ class Telemetry:
     public: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Who may come from where, and how often. As it stands: no other web page, and no more often than `rates.DEFAULT`."""
+
+    cors: Cors = field(default_factory=Cors)
+    rates: Policy = field(default_factory=Policy.of)
+    callers: Callers = field(default_factory=Callers)
+
+
 def make_app(
     *,
     key: str,
@@ -47,10 +59,12 @@ def make_app(
     resources: Sequence[object] = (),
     pages: Sequence[Pages] = (),
     telemetry: Telemetry | None = None,
+    edge: Edge | None = None,
 ) -> web.Application:
     """Answer the application that asks callers for *key*; each of *resources* has methods marked by `route`."""
-    app = web.Application(middlewares=_middlewares(key, pages, telemetry), client_max_size=MAX_BODY_BYTES)
-    app.on_response_prepare.append(_finish_headers)
+    edge = edge or Edge()
+    app = web.Application(middlewares=_middlewares(key, pages, telemetry, edge), client_max_size=MAX_BODY_BYTES)
+    app.on_response_prepare.extend([edge.cors.finish, headers.finish])
     health_of.add_to(app)
     served = [operation for resource in resources for operation in operations(resource)]
     _add(app, served)
@@ -79,7 +93,7 @@ async def _refuse_method(allowed: set[str], request: web.Request) -> web.StreamR
     raise web.HTTPMethodNotAllowed(request.method, sorted(allowed))
 
 
-def _middlewares(key: str, pages: Sequence[Pages], telemetry: Telemetry | None) -> list[Middleware]:
+def _middlewares(key: str, pages: Sequence[Pages], telemetry: Telemetry | None, edge: Edge) -> list[Middleware]:
     plain = health.PATHS | docs.PATHS
     if telemetry and telemetry.public:
         plain |= {metrics.PATH}
@@ -88,13 +102,8 @@ def _middlewares(key: str, pages: Sequence[Pages], telemetry: Telemetry | None) 
         return path in plain or any(page.opens(path) for page in pages)
 
     counting = [metrics.counting(telemetry.observe)] if telemetry else []
-    return [*counting, problems, require_key(key, public=public)]
-
-
-async def _finish_headers(request: web.Request, response: web.StreamResponse) -> None:
-    if REQUEST_ID in request:
-        response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
-    response.headers.popall(hdrs.SERVER, None)  # which versions run here is nobody's business
+    keyed = require_key(key, public=public, rates=Rates(edge.rates, edge.callers), uncounted=_PROBED)
+    return [*counting, problems, edge.cors.preflight(), keyed]
 
 
 class Server:
@@ -140,6 +149,7 @@ class Caller(web.RequestHandler):
             return super().handle_error(request, status, exc, message)
         logger.debug("No request that can be read came from {}", request.remote)
         answer = problem(Refusal(400, "bad_request", UNREADABLE), str(uuid4()))
+        answer.headers.update(headers.SAFE)
         answer.force_close()
         return answer
 
@@ -148,7 +158,7 @@ class AccessLog(AbstractAccessLogger):
     """One line a request, without its query. Probes come every few seconds: they are debug lines."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        level = "DEBUG" if request.path in _QUIET and response.status < 400 else "INFO"
+        level = "DEBUG" if request.path in _PROBED and response.status < 400 else "INFO"
         logger.bind(request=request.get(REQUEST_ID, "-")).log(
             level,
             "{} {}: {}, {} bytes, {:.0f} ms, from {}",
@@ -162,4 +172,5 @@ class AccessLog(AbstractAccessLogger):
 
 
 UNREADABLE = "This is no request that can be read: its first line or a header is malformed, or longer than 8190 bytes."
-_QUIET = health.PATHS | {metrics.PATH}
+_PROBED = health.PATHS | {metrics.PATH}
+"""Asked every few seconds, by machines: neither counted nor worth a line."""

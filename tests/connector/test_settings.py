@@ -73,6 +73,9 @@ WRONG = {
     "LOG_LEVEL": ["LOUD"],
     "SESSIONS_PER_WORKER": ["0", "501", "many"],
     "MAX_PAIRINGS": ["0", "101", "few"],
+    "CORS_ORIGIN": ["crm.example.com", "https://crm.example.com/path", "ftp://x", "https://a.example,b", "https://u@x"],
+    "RATE_LIMIT": ["fast", "0/minute", "-1/minute", "600", "600/fortnight"],
+    "TRUSTED_PROXIES": ["proxy", "10.0.0.1/8", "300.0.0.1", "127.0.0.1;10.0.0.1"],
     "WHATSAPP_LAB_PROXY": ["127.0.0.1:9001", "https://127.0.0.1:9001", "http://127.0.0.1", "http://127.0.0.1:x"],
     "WHATSAPP_LAB_CA": ["/nowhere/ca.pem", "."],
     "WHATSAPP_LAB_ROOT_KEY": ["ab", "zz" * 32, KEY + "00"],
@@ -138,7 +141,7 @@ def test_a_file_that_is_no_text_is_told(content: bytes) -> None:
 def test_near_misses_are_told_and_strangers_are_not(env) -> None:
     """A key that is almost a setting is a slip; one of another program is none of ours."""
     in_file(
-        "HOSTT=x\nexport SESSION_PER_WORKER=3\nSUPABASE_KEY=y\nNODE_ENV=z\nCORS_ORIGIN=w\nPORT=4001\nport=1\n#PORTT=1\n"
+        "HOSTT=x\nexport SESSION_PER_WORKER=3\nSUPABASE_KEY=y\nNODE_ENV=z\nJWT_SECRET=w\nPORT=4001\nport=1\n#PORTT=1\n"
     )
     env(API_KEY="short")
     told = settings.warnings(settings.load())
