@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from connector.sinks.board import Board
+from connector.sinks.causes import of_store
 from connector.spool.rows import StoredOut
-from connector.spool.sink import Delivered, Park, Poison, Verdict, Wait
-from connector.store.errors import Misconfigured, Offline, Rejected
+from connector.spool.sink import Delivered, Verdict, Wait
+from connector.store.errors import StoreError
 from connector.store.rows import Recorded
 from connector.store.store import Store
 
@@ -49,12 +50,8 @@ class RecordSink:
             return Wait("The embedded PostgreSQL starts.")
         try:
             recorded = await self._store.record([row.body for row in rows])
-        except Offline as error:
-            return Wait(_sentence(error))
-        except Misconfigured as error:
-            return Park(_sentence(error))
-        except Rejected as error:
-            return Poison(_sentence(error))
+        except StoreError as error:
+            return of_store(error)
         await self._keep_sends(recorded)  # first: who is told by the board may ask for it at once
         for one in recorded:
             self._board.post(one)
@@ -68,8 +65,3 @@ class RecordSink:
         }
         if sends:
             await self._keep(sends)
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
