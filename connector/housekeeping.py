@@ -52,6 +52,7 @@ async def _forget(spool: Spool) -> None:
     while True:
         while await spool.sends.forget(before_us=int((time.time() - KEYS_KEPT_S) * 1_000_000)):
             pass
+        await spool.pair_links.forget(before_us=int(time.time() * 1_000_000))
         await asyncio.sleep(EVERY_S)
 
 

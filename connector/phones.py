@@ -6,6 +6,7 @@ that WhatsApp answers to wins. Any other number has one reading, or is refused: 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -61,6 +62,18 @@ def digits(written: str, region: str = REGION) -> str:
     if found is None or not certain:
         raise NotAnAddress(_NO_NUMBER)
     return _digits(found)
+
+
+def masked(number: str) -> str:
+    """Answer *number* (digits) as people write it, with all but its country, its area and its last four digits hidden."""
+    found = _parse("+" + number, None)
+    if found is None:
+        return f"+{'•' * max(0, len(number) - 4)}{number[-4:]}"
+    written = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    open_digits = len(str(found.country_code)) + phonenumbers.length_of_geographical_area_code(found)
+    hidden = range(open_digits, len(number) - 4)
+    places = itertools.count()
+    return "".join("•" if char.isdigit() and next(places) in hidden else char for char in written)
 
 
 def forms(number: str) -> tuple[str, ...]:

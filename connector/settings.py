@@ -103,6 +103,21 @@ def _role(key: str) -> str | None:
         return None
 
 
+def _origin_of_ours(value: str) -> str:
+    parts = urlsplit(value.rstrip("/"))
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.username
+        or value.rstrip("/").count("/") > 2
+    ):
+        raise ValueError("not the address of a host")
+    _ = parts.port  # raises ValueError where it is none
+    if parts.query or parts.fragment:
+        raise ValueError("there is something after the host")
+    return value.rstrip("/")
+
+
 def _webhook_secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value().removeprefix("whsec_")
     if len(base64.b64decode(text, validate=True)) < 24:
@@ -278,6 +293,13 @@ class Settings(BaseSettings):
         example="30",
         ge=1,
         le=3650,
+    )
+    public_url: Annotated[str, AfterValidator(_origin_of_ours)] | None = _setting(
+        None,
+        "Where browsers reach this service, for the links that it makes. When unset, the address that the caller asked at.",
+        pt="Endereço em que os navegadores chegam a este serviço, para os links que ele cria. Sem isso, o da requisição.",
+        must="an http or https address with nothing after the host and port",
+        example="https://vigia.example.com",
     )
     cors_origin: Annotated[str, AfterValidator(_origins)] | None = _setting(
         None,

@@ -105,6 +105,7 @@ def _names_a_secret(text: str) -> bool:
 
 _RULES = (
     _Rule(_has("linked_devices"), re.compile(r"(linked_devices/?#)[^\s\"'<>]+"), rf"\1{MASK}"),
+    _Rule(_has("/pair/"), re.compile(r"(/pair/)[^\s/?#\"'<>]+"), rf"\1{MASK}"),
     _Rule(_has("@"), re.compile(rf"\b\d@{_BASE64}{{12,}}=*(?:,{_BASE64}+=*)*"), MASK),
     _Rule(_has("eyJ"), re.compile(r"\beyJ[\w-]{6,}(?:\.[\w-]*)*"), MASK),
     _Rule(

@@ -103,10 +103,10 @@ class Filter(Paging):
 
 
 class HowShown(Query):
-    """How long to wait for a code, in seconds, and how it is wanted."""
+    """How long to wait for a code, in seconds, and how it is wanted: `terminal` is text in black and white for a shell."""
 
     wait: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 20.0
-    format: Literal["json", "png"] = "json"
+    format: Literal["json", "png", "svg", "terminal"] = "json"
 
 
 class Connections:
@@ -162,7 +162,7 @@ class Connections:
         """Unlink the phone and keep the connection."""
         return _unlinked(connection_id, linked=await self._connections.logout(connection_id))
 
-    @route("GET", _ONE + "/qr", tag=_TAG, refuses=_PAIRING, media=("image/png",))
+    @route("GET", _ONE + "/qr", tag=_TAG, refuses=_PAIRING, media=("image/png", "image/svg+xml", "text/plain"))
     async def qr(self, connection_id: Id, query: HowShown) -> Reply[QrCode] | web.Response:
         """Answer a QR code to scan with the phone.
 
@@ -170,8 +170,18 @@ class Connections:
         """
         code = await self._connections.qr(connection_id, query.wait)
         until = datetime.fromtimestamp(code.expires_at, UTC)
-        if query.format == "png":
-            return web.Response(body=await self._pictures.png(code.text), content_type="image/png", headers=NO_STORE)
+        match query.format:
+            case "png":
+                return web.Response(
+                    body=await self._pictures.png(code.text), content_type="image/png", headers=NO_STORE
+                )
+            case "svg":
+                picture = await self._pictures.svg(code.text)
+                return web.Response(text=picture, content_type="image/svg+xml", headers=NO_STORE)
+            case "terminal":
+                return web.Response(text=await self._pictures.terminal(code.text), headers=NO_STORE)
+            case "json":
+                pass
         image = await self._pictures.data_url(code.text)
         shown = QrCode(code=code.text, image=image, expires_at=until, attempt=code.attempt)
         return Reply(shown, headers=NO_STORE)
@@ -179,17 +189,21 @@ class Connections:
     @route("POST", _ONE + "/pairing-code", tag=_TAG, refuses=_PAIRING)
     async def pairing_code(self, connection_id: Id, body: Phone) -> Reply[TypedCode]:
         """Answer a code to type on the phone, instead of a QR code."""
-        try:
-            number = phones.digits(body.phone)
-        except NotAnAddress as error:
-            raise Refusal(422, error.code, str(error), members=field_error("body.phone", str(error))) from error
-        code = await self._connections.pairing_code(connection_id, number)
+        code = await self._connections.pairing_code(connection_id, digits(body.phone))
         until = datetime.fromtimestamp(code.expires_at, UTC)
         return Reply(TypedCode(code=code.text, expires_at=until), headers=NO_STORE)
 
 
 NO_STORE = {"Cache-Control": "no-store"}
 """A code is as good as a password: no cache may keep it."""
+
+
+def digits(phone: str) -> str:
+    """Answer a number as people write it in digits. Raises `Refusal` that names the field."""
+    try:
+        return phones.digits(phone)
+    except NotAnAddress as error:
+        raise Refusal(422, error.code, str(error), members=field_error("body.phone", str(error))) from error
 
 
 def _shown(view: ConnectionView) -> Connection:

@@ -42,6 +42,7 @@ _TABLE: dict[type[SessionsError], Answer] = {
     errors.UnknownSession: Answer(404),
     refusals.UnknownConnection: Answer(404),
     refusals.UnknownMessage: Answer(404),
+    refusals.UnknownLink: Answer(404),
     refusals.UnknownAtendimento: Answer(404),
     refusals.UnknownLetter: Answer(404),
     refusals.UnknownSink: Answer(404),

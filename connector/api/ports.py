@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from connector.pairlinks import NewLink, Opened
+from connector.pairwatch import News
 from connector.views import (
     AtendimentoRow,
     AtendimentoStatus,
     ConnectionIn,
     ConnectionView,
-    MensagemRow,
-    Page,
-    SendIn,
     DeadLetterRow,
     LettersWanted,
-    SentView,
-    Status,
+    MensagemRow,
+    Page,
     Replayed,
+    SendIn,
+    SentView,
+    SinkRow,
+    Status,
 )
 from sessions.pairing import Code
-    SinkRow,
 
 
 class ConnectionsPort(Protocol):
@@ -61,9 +64,6 @@ class ConnectionsPort(Protocol):
         ...
 
 
-class OutboundPort(Protocol):
-    """The only door out."""
-
 class LinksPort(Protocol):
     """Links to the tenant's page."""
 
@@ -83,6 +83,9 @@ class WatchPort(Protocol):
         """Give what is new, and None now and then when nothing is, until the pairing is decided."""
         ...
 
+
+class OutboundPort(Protocol):
+    """The only door out."""
 
     async def send(self, wanted: SendIn) -> SentView:
         """Send a text. Raises `UnknownConnection`, `NotConnected`, `NotAnAddress`, `NotOnWhatsApp`, `KeyReused`, `InProgress`,

@@ -5,6 +5,7 @@ from connector.spool.errors import SpoolClosed, SpoolDamaged, SpoolError, SpoolF
 from connector.spool.journal import Entry, Journal
 from connector.spool.mover import Mover, Process
 from connector.spool.outbox import Outbox
+from connector.spool.pairlinks import PairLink, PairLinks
 from connector.spool.rows import (
     INBOUND,
     Connection,
@@ -36,6 +37,8 @@ __all__ = [
     "NewSend",
     "OutRow",
     "Outbox",
+    "PairLink",
+    "PairLinks",
     "Park",
     "Poison",
     "Process",

@@ -58,11 +58,12 @@ class Connections:
         return await self._database.read(lambda db: _select(db, "ORDER BY created_us, id"))
 
     async def delete(self, connection_id: str, rows: Sequence[OutRow] = ()) -> bool:
-        """Delete a connection and store *rows*; answer whether it was there. If not, nothing is stored."""
+        """Delete a connection, its link for pairing too, and store *rows*; answer whether it was there. If not, nothing is stored."""
 
         def work(db: sqlite3.Connection) -> bool:
             there = db.execute("DELETE FROM connection WHERE id = ?", (connection_id,)).rowcount == 1
             if there:
+                db.execute("DELETE FROM pair_link WHERE connection_id = ?", (connection_id,))
                 tables.insert_rows(db, rows, self._now_us())
             return there
 

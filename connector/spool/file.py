@@ -82,6 +82,14 @@ CREATE TABLE IF NOT EXISTS event (
   body       BLOB    NOT NULL
 );
 """
+_PAIR_LINKS = """
+CREATE TABLE IF NOT EXISTS pair_link (
+  connection_id TEXT    PRIMARY KEY,
+  session       TEXT    NOT NULL,
+  digest        BLOB    NOT NULL UNIQUE,
+  expires_us    INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
 
 
 def prepare(path: Path) -> None:
@@ -140,6 +148,7 @@ def _recognise(db: sqlite3.Connection, path: Path) -> None:
 def _complete(db: sqlite3.Connection) -> None:
     """Add what files of this format were first made without. Earlier versions do not mind it."""
     db.execute(_EVENTS)
+    db.execute(_PAIR_LINKS)
     if "seq" not in {row[1] for row in db.execute("PRAGMA table_info(dead)").fetchall()}:
         db.execute("ALTER TABLE dead ADD COLUMN seq INTEGER")
     db.execute("CREATE INDEX IF NOT EXISTS outbox_by_chain ON outbox (sink, chain, seq)")

@@ -16,6 +16,7 @@ from connector.spool.disk import Disk
 from connector.spool.journal import Journal
 from connector.spool.mover import Mover, Process
 from connector.spool.outbox import Outbox
+from connector.spool.pairlinks import PairLinks
 from connector.spool.sends import Sends
 from connector.spool.tally import Tally
 from sessions.inbox import InboxFolder
@@ -35,6 +36,7 @@ class Spool:
         self.dead = DeadLetters(self._database, self.tally, now_us)
         self.sends = Sends(self._database, self.tally, now_us)
         self.connections = Connections(self._database, self.tally, now_us)
+        self.pair_links = PairLinks(self._database)
         self.journal = Journal(self._database)
 
     @classmethod
