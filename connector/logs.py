@@ -9,6 +9,9 @@ or request puts that on the line.
     error.log      errors only
     server.log     the life of the service and its HTTP requests
 
+A line is text, or a JSON object (LOG_FORMAT=json): time, level, name, message, and session, action, request, error where there are any.
+A file that has grown to its size is put aside compressed; the oldest of those are removed.
+
 Lines are written by the thread that logs, not by a queue behind it (`enqueue`): what was logged is with the operating system when
 the call returns, and survives `os._exit` and a killed process. One process writes these files; workers send their lines to it.
 """
@@ -16,21 +19,20 @@ the call returns, and survives `os._exit` and a killed process. One process writ
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from datetime import UTC
 from functools import partial
-from io import TextIOWrapper
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+import msgspec
 from loguru import logger
 
+from connector.logfile import PrivateFile, Style
 from sessions.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -38,15 +40,13 @@ if TYPE_CHECKING:
 
     from loguru import Record
 
-FILE_BYTES = 10 * 1024 * 1024
-"""Size at which a log file is put aside as `.1`, `.2`, ..."""
-FILES_KEPT = 5
-"""Files put aside of each log; the oldest is removed."""
-
 _LINE = "{time:YYYY-MM-DDTHH:mm:ss.SSSZ} {level: <8} {name}: {message}"
 _COLOURED = "<dim>{time:YYYY-MM-DDTHH:mm:ss.SSSZ}</dim> <level>{level: <8}</level> {name}: {message}"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _CONTEXT = ("session", "action", "request")
+_JSON = "as_json"
+FILES_ONLY = "files_only"
+"""Bound to a line, it keeps the line from the console: a traceback is for the files, where a person is told in a sentence."""
 _SERVER_LOGGERS = ("connector.app", "connector.api", "aiohttp")
 # Libraries whose ordinary lines say nothing to an operator.
 _QUIET = {
@@ -66,6 +66,7 @@ class Logs:
     def __init__(self, redact: Redactor, console: TextIO | None = None) -> None:
         self._redact = redact
         self._console = console or sys.stderr
+        self._style = Style()
         self._sinks: list[int] = []
         self._undo: list[Callable[[], None]] = []
 
@@ -76,8 +77,9 @@ class Logs:
         self._take_over()
         self._add_console(level)
 
-    def open_files(self, folder: Path, level: str) -> None:
+    def open_files(self, folder: Path, level: str, style: Style | None = None) -> None:
         """Write to the three files in *folder* as well, from *level* on."""
+        self._style = style or Style()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._remove_sinks()
         logging.getLogger().setLevel(level)
@@ -98,17 +100,19 @@ class Logs:
         self._sinks.append(
             logger.add(
                 self._console,
-                format=_COLOURED if shown else _LINE,
+                format=_json_line if self._style.json else _COLOURED if shown else _LINE,
                 level=level,
-                colorize=shown,
+                filter=_is_for_people,
+                colorize=shown and not self._style.json,
                 backtrace=False,
                 diagnose=False,
             )
         )
 
     def _add_file(self, path: Path, level: str, only: Callable[[Record], bool] | None = None) -> None:
-        handler = _PrivateFile(path, self._console)
-        self._sinks.append(logger.add(handler, format=_LINE, level=level, filter=only, backtrace=False, diagnose=False))
+        handler = PrivateFile(path, self._console, self._style)
+        line = _bare_json_line if self._style.json else _LINE
+        self._sinks.append(logger.add(handler, format=line, level=level, filter=only, backtrace=False, diagnose=False))
 
     def _remove_sinks(self) -> None:
         while self._sinks:
@@ -118,12 +122,25 @@ class Logs:
         """Make the whole text of a line first, then redact it once for all sinks."""
         extra = record["extra"]
         record["name"] = str(extra.get("source", record["name"]))
+        fields: dict[str, str] = {}
         try:
-            record["message"] = _CONTROL.sub("\ufffd", self._redact(_whole_text(record))).replace("\n", "\n    ")
+            if self._style.json:
+                fields = {name: self._clean(text) for name, text in _fields(record).items()}
+                record["message"] = fields.pop("message")
+            else:
+                record["message"] = self._clean(_whole_text(record)).replace("\n", "\n    ")
         except Exception as error:  # noqa: BLE001 - a line that cannot be hidden is not shown, and its caller must not notice
             record["message"] = f"A line could not be made readable ({type(error).__name__})."
         record["exception"] = None  # it stands in the text; a sink would add it again, as it is
+        files_only = FILES_ONLY in extra
         extra.clear()
+        if self._style.json:
+            extra[_JSON] = _as_json(record, fields)
+        if files_only:
+            extra[FILES_ONLY] = True
+
+    def _clean(self, text: str) -> str:
+        return _CONTROL.sub("\ufffd", self._redact(text))
 
     def _take_over(self) -> None:
         root = logging.getLogger()
@@ -140,11 +157,41 @@ class Logs:
 
 
 def _whole_text(record: Record) -> str:
-    extra, caught = record["extra"], record["exception"]
+    extra = record["extra"]
     text = record["message"] + "".join(f" {name}={extra[name]}" for name in _CONTEXT if name in extra)
-    if caught is not None and caught.value is not None:
-        text += "\n" + "".join(traceback.format_exception(caught.type, caught.value, caught.traceback)).rstrip()
-    return text
+    return f"{text}\n{trace}" if (trace := _traceback(record)) else text
+
+
+def _fields(record: Record) -> dict[str, str]:
+    """The texts of a line, each under its name in a JSON object."""
+    extra = record["extra"]
+    fields = {"message": record["message"], **{name: str(extra[name]) for name in _CONTEXT if name in extra}}
+    return {**fields, "error": trace} if (trace := _traceback(record)) else fields
+
+
+def _traceback(record: Record) -> str:
+    caught = record["exception"]
+    if caught is None or caught.value is None:
+        return ""
+    return "".join(traceback.format_exception(caught.type, caught.value, caught.traceback)).rstrip()
+
+
+def _as_json(record: Record, fields: dict[str, str]) -> str:
+    moment = record["time"].astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    told = {"time": moment, "level": record["level"].name, "name": record["name"], "message": record["message"]}
+    return msgspec.json.encode({**told, **fields}).decode()
+
+
+def _json_line(_record: Record) -> str:
+    return "{extra[" + _JSON + "]}\n"
+
+
+def _bare_json_line(_record: Record) -> str:
+    return "{extra[" + _JSON + "]}"  # a handler of the standard library ends the line itself
+
+
+def _is_for_people(record: Record) -> bool:
+    return FILES_ONLY not in record["extra"]
 
 
 def _is_of_the_server(record: Record) -> bool:
@@ -190,31 +237,6 @@ def _message(record: logging.LogRecord) -> str:
     except Exception:  # noqa: BLE001 - the standard answer prints the arguments, unhidden, to stderr
         text = f"{record.msg} (its arguments do not fit)"
     return f"{text}\n{record.stack_info}" if record.stack_info else text
-
-
-class _PrivateFile(RotatingFileHandler):
-    """A rotating file that only its owner reads. When the disk refuses, it says so once and lets the service go on."""
-
-    def __init__(self, path: Path, console: TextIO) -> None:
-        self._console = console
-        self._failing = self._said = False
-        super().__init__(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
-
-    def _open(self) -> TextIOWrapper:
-        file = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.fchmod(file, 0o600)  # it may be there from before, open to others
-        return os.fdopen(file, "a", encoding=self.encoding)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._failing = False
-        super().emit(record)
-        self._said = self._failing
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        self._failing = True
-        if not self._said:
-            with suppress(OSError):
-                self._console.write(f"The log {self.baseFilename} cannot be written: {sys.exc_info()[1]}\n")
 
 
 def _leave(_record: Record) -> None:

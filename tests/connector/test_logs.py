@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
+import json
 import logging
 import stat
 import subprocess
@@ -17,7 +19,8 @@ from typing import NoReturn
 import pytest
 from loguru import logger
 
-from connector import logs
+from connector import logfile, logs
+from connector.logfile import Style
 from connector.logs import Logs
 from sessions.redaction import Redactor
 
@@ -264,19 +267,57 @@ def test_files_are_for_their_owner_only(own_folder: Path, console: io.StringIO) 
     assert {stat.S_IMODE((folder / name).stat().st_mode) for name in FILES} == {0o600}
 
 
-def test_files_are_put_aside_by_size(log: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many of so much, and no more."""
+def test_files_are_put_aside_by_size(log: Logs) -> None:
+    """So many of so much, compressed, and no more."""
     log.close()
-    monkeypatch.setattr(logs, "FILE_BYTES", 1000)
     log.open()
-    log.open_files(Path("logs"), "INFO")
+    log.open_files(Path("logs"), "INFO", Style(file_bytes=1000, files_kept=3))
     for number in range(100):
         logger.info(f"line {number} " + "." * 100)
+    log.close()
     names = sorted(path.name for path in Path("logs").glob("combined.log*"))
-    assert names == ["combined.log", *(f"combined.log.{number}" for number in range(1, logs.FILES_KEPT + 1))]
+    assert names == ["combined.log", *(f"combined.log.{number}.gz" for number in (1, 2, 3))]
     assert {stat.S_IMODE(path.stat().st_mode) for path in Path("logs").iterdir()} == {0o600}
-    assert all(path.stat().st_size <= 1200 for path in Path("logs").iterdir())
-    assert "line 99 " in read("combined.log")
+    older = [gzip.decompress((Path("logs") / name).read_bytes()).decode() for name in reversed(names[1:])]
+    kept = "".join([*older, read("combined.log")])
+    numbers = [int(line.split("line ")[1].split()[0]) for line in kept.splitlines()]
+    assert numbers == list(range(numbers[0], 100))
+    assert len(numbers) > 15
+
+
+def test_what_a_process_left_uncompressed_is_compressed_by_the_next(own_folder: Path, console: io.StringIO) -> None:
+    """It was ended in the middle."""
+    folder = own_folder / "logs"
+    folder.mkdir()
+    (folder / "error.log.1.gz.raw").write_text("as it was\n")
+    log = Logs(Redactor(), console)
+    log.open()
+    log.open_files(folder, "INFO")
+    log.close()
+    assert gzip.decompress((folder / "error.log.1.gz").read_bytes()) == b"as it was\n"
+    assert not (folder / "error.log.1.gz.raw").exists()
+
+
+def test_json_lines_say_what_text_lines_say_and_hide_the_same(log: Logs, console: io.StringIO) -> None:
+    """One object a line, tracebacks too, in files and on the console; nothing planted gets through."""
+    log.close()
+    log.open()
+    log.open_files(Path("logs"), "DEBUG", Style(json=True))
+    console.truncate(0)
+    console.seek(0)
+    for plant in (in_a_message, in_an_argument, in_the_context, in_an_exception):
+        plant()
+    logger.bind(session="s1", request="r1").info("two\nlines {braces} \x1b[31m")
+    log.close()
+    lines = read("combined.log").splitlines()
+    assert lines == console.getvalue().splitlines()
+    told = [json.loads(line) for line in lines]
+    assert len(told) == 5
+    assert told[4]["message"] == "two\nlines {braces} \ufffd[31m"
+    assert (told[4]["session"], told[4]["request"], told[4]["level"]) == ("s1", "r1", "INFO")
+    assert told[4]["time"].endswith("Z")
+    assert "ValueError" in told[3]["error"]
+    assert not [word for word in FORBIDDEN if word in "".join(lines)]
 
 
 class FullDisk:
@@ -308,7 +349,7 @@ def test_a_full_disk_is_said_once_and_stops_nothing(
 ) -> None:
     """One sentence a file, no traceback; lines come again when there is space."""
     disk = FullDisk()
-    monkeypatch.setattr(logs._PrivateFile, "_open", lambda _self: disk)
+    monkeypatch.setattr(logfile.PrivateFile, "_open", lambda _self: disk)
     log = Logs(Redactor(), console)
     log.open()
     log.open_files(own_folder / "logs", "INFO")
@@ -331,6 +372,7 @@ DIE = """
 import os, sys
 from pathlib import Path
 from loguru import logger
+from connector.logfile import Style
 from connector.logs import Logs
 from sessions.redaction import Redactor
 log = Logs(Redactor())
