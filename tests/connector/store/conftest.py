@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests of the record: one cluster a run, one database a test."""
+"""A real PostgreSQL for the tests of the record: one cluster a run, one database a test, and three ways to it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from as_supabase import over
 from asyncpg import CannotConnectNowError
+from ways import Way
 
+from benchmarks.lite import Lite
 from connector import facts
 from connector.facts import ConnectionRef, Fact, Stamp
 from connector.store.cluster import Cluster
@@ -29,6 +32,10 @@ from sessions.model import Address, Delivery, Message, Outcome, Receipt, SendSta
 ANA = "5511988887777@s.whatsapp.net"
 ANA_LID = "111222333@lid"
 NOON_MS = 1_700_000_000_000
+
+
+USER = "dono"
+SERVED = "served"
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +56,23 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[Cluster]:
 
 async def _make_template(cluster: Cluster) -> None:
     connection = await answering(cluster.url)
-    await connection.execute("create database template")
+    await connection.execute(f"create role {USER} login")
     await connection.close()
-    await migrate(named(cluster, "template"))
+    await _make(cluster, "template")
+    await _make(cluster, "template_of_a_user", USER)
+    await _make(cluster, SERVED)
+
+
+async def _make(cluster: Cluster, name: str, owner: str = "postgres") -> None:
+    """Make a database with the schema, migrated by its owner."""
+    connection = await connect(Target.of(cluster.url))
+    await connection.execute(f"create database {name} owner {owner}")
+    await connection.close()
+    await migrate(as_user(named(cluster, name), owner))
+
+
+def as_user(url: str, user: str = USER) -> str:
+    return url.replace("//postgres@", f"//{user}@")
 
 
 async def answering(url: str) -> Connection:
@@ -76,18 +97,47 @@ async def empty_url(cluster: Cluster) -> AsyncGenerator[str]:
 
 
 @pytest.fixture
-async def url(cluster: Cluster) -> AsyncGenerator[str]:
-    """Answer the address of a database with the schema."""
-    async with _database(cluster, "template") as url:
+def way(request: pytest.FixtureRequest) -> Way:
+    """Answer how the store reaches its database; `every_way` runs a test over all of them."""
+    return Way(getattr(request, "param", Way.EMBEDDED))
+
+
+@pytest.fixture
+async def url(cluster: Cluster, way: Way, request: pytest.FixtureRequest) -> AsyncGenerator[str]:
+    """Answer the address of a database with the schema, for a connection of PostgreSQL's own."""
+    if way is Way.REST:
+        request.getfixturevalue("lite")
+        await emptied(named(cluster, SERVED))
+        yield named(cluster, SERVED)
+        return
+    async with _database(cluster, "template" if way is Way.EMBEDDED else "template_of_a_user") as url:
         yield url
+
+
+async def emptied(url: str) -> None:
+    """Remove every row. The endpoint keeps one database for all tests: to start it anew takes a second."""
+    connection = await connect(Target.of(url))
+    rows = await connection.fetch(
+        "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'public'"
+    )
+    await connection.execute(f"truncate {', '.join(row[0] for row in rows)}")
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+def lite(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Generator[Lite]:
+    """Run Supabase's REST interface for the database `served`."""
+    with Lite(named(cluster, SERVED), tmp_path_factory.mktemp("lite")) as endpoint:
+        yield endpoint
 
 
 @asynccontextmanager
 async def _database(cluster: Cluster, template: str) -> AsyncGenerator[str]:
     name = f"t{uuid.uuid4().hex}"
     connection = await connect(Target.of(cluster.url))
+    owner = USER if template.endswith("_user") else "postgres"
     try:
-        await connection.execute(f"create database {name} template {template}")
+        await connection.execute(f"create database {name} template {template} owner {owner}")
         yield named(cluster, name)
         await connection.execute(f"drop database {name} with (force)")
     finally:
@@ -95,9 +145,16 @@ async def _database(cluster: Cluster, template: str) -> AsyncGenerator[str]:
 
 
 @pytest.fixture
-async def store(url: str) -> AsyncGenerator[Store]:
+async def store(url: str, way: Way, request: pytest.FixtureRequest) -> AsyncGenerator[Store]:
     """Answer the store over a database of its own."""
-    store = Store(Postgres(Target.of(url)))
+    match way:
+        case Way.EMBEDDED:
+            transport = Postgres(Target.of(url))
+        case Way.DATABASE_URL:
+            transport = Postgres(Target.of(as_user(url) + "&pgbouncer=true"))
+        case Way.REST:
+            transport = over(request.getfixturevalue("lite"))
+    store = Store(transport)
     yield store
     await store.close()
 

@@ -6,9 +6,12 @@ import uuid
 from itertools import permutations
 
 import pytest
+from ways import every_way
 
 from connector.store.rows import Mensagem
 from connector.store.store import Store
+
+pytestmark = every_way
 
 RANKED = ["sending", "unknown", "sent", "delivered", "read", "played"]
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from ways import every_way
+
 from connector.store.store import Store
+
+pytestmark = every_way
 
 PHONE, OLD_FORM, LID = "5511988887777@s.whatsapp.net", "551188887777@s.whatsapp.net", "111222333@lid"
 BOUNDS: dict[str, Any] = {"limit": 100, "offset": 0}

@@ -9,9 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from ways import every_way
 
 from connector.store.errors import Rejected
 from connector.store.store import Conflict, Store
+
+pytestmark = every_way
 
 BOUNDS: dict[str, Any] = {"limit": 100, "offset": 0}
 
