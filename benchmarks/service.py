@@ -9,7 +9,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -118,12 +118,20 @@ class Moody(Receiver):
 
 
 class Service:
-    """`python -m connector serve` over the folder *data*, against a lab. The same port and key at every start."""
+    """`python -m connector serve`, or another *command*, over the folder *data*, against a lab. The same port and key at every start."""
 
     def __init__(
-        self, data: Path, lab: LabClient, *, webhook: str | None = None, per_worker: int = 25, **more: str
+        self,
+        data: Path,
+        lab: LabClient,
+        *,
+        webhook: str | None = None,
+        per_worker: int = 25,
+        command: Sequence[str] = (sys.executable, "-m", "connector", "serve"),
+        **more: str,
     ) -> None:
         self.data = data
+        self._command = command
         self.lab = lab
         self.log = data.with_name(f"{data.name}.log")
         place = lab.place
@@ -164,7 +172,7 @@ class Service:
         environment = {name: os.environ[name] for name in _OWN if name in os.environ}
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "connector", "serve"),
+                *self._command,
                 cwd=self.data.parent,
                 env={**environment, **self._settings},
                 stdout=asyncio.subprocess.DEVNULL,

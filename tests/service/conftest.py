@@ -9,7 +9,11 @@ import pytest
 import pytest_asyncio
 
 from benchmarks.rig import Numbers, Rig
+from connector.store.embedded import Embedded
+from connector.store.migrate import migrate
 from lab.client import LabClient, Place, lab_process
+
+UP_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +44,15 @@ async def rig(tmp_path: Path, lab: LabClient) -> AsyncGenerator[Rig]:
     data.mkdir()
     async with Rig(data, lab) as rig:
         yield rig
+
+
+@pytest_asyncio.fixture
+async def database(tmp_path: Path) -> AsyncGenerator[Embedded]:
+    """A PostgreSQL with its tables that is not the service's own: a test may stop it, and start it again."""
+    database = Embedded(tmp_path / "elsewhere", migrate)
+    await database.start()
+    try:
+        assert await database.until_up(UP_S)
+        yield database
+    finally:
+        await database.stop()

@@ -7,19 +7,16 @@ import random
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import psutil
 import pytest
-import pytest_asyncio
 
 from benchmarks.rig import Numbers
 from benchmarks.service import Answer, Receiver, Service
 from benchmarks.traffic import Asked, Traffic
 from benchmarks.verdict import Judge
 from connector.store.embedded import Embedded
-from connector.store.migrate import migrate
 from lab.client import LabClient
 
 SHOPS = 4
@@ -28,18 +25,6 @@ SENDS_A_SECOND = 4.0
 SOON_S = 6.0  # far less than any chain of time-outs, far more than a busy machine needs
 LOOK_S = 0.5
 UP_S = 60.0
-
-
-@pytest_asyncio.fixture
-async def database(tmp_path: Path) -> AsyncGenerator[Embedded]:
-    """A PostgreSQL that is not the service's own."""
-    database = Embedded(tmp_path / "elsewhere", migrate)
-    await database.start()
-    try:
-        assert await database.until_up(UP_S)
-        yield database
-    finally:
-        await database.stop()
 
 
 class Gone:

@@ -1,0 +1,74 @@
+"""A real file system of a few megabytes for one service: a tmpfs that only its processes see."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+_MOUNT = 'mount -t tmpfs -o "size=$1,mode=0700" small-disk "$2" && echo mounted && exec sleep infinity'
+READY_S = 20.0
+MB = 1 << 20
+
+
+class SmallDisk:
+    """Mounted at *place*, seen by programs that are started with `command`; others look into it under `inside`."""
+
+    def __init__(self, place: Path, holder: int, enter: tuple[str, ...]) -> None:
+        self.place = place
+        self.command = (*enter, sys.executable, "-m", "connector", "serve")
+        self.inside = Path(f"/proc/{holder}/root{place}")
+        self._stuffing = self.inside / "stuffing"
+
+    @property
+    def free(self) -> int:
+        """Bytes that may still be written."""
+        found = os.statvfs(self.inside)
+        return found.f_bavail * found.f_frsize
+
+    def stuff(self, *, leave: int) -> None:
+        """Fill it up until no more than *leave* bytes are free."""
+        with self._stuffing.open("ab") as file:
+            while (more := self.free - leave) > 0:
+                with suppress(OSError):  # somebody else took it first
+                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), more)
+
+    def clear(self) -> None:
+        """Take out everything that `stuff` put in."""
+        self._stuffing.unlink()
+
+
+@asynccontextmanager
+async def small_disk(place: Path, size: int) -> AsyncGenerator[SmallDisk]:
+    """Mount *size* bytes at the folder *place* in a namespace of their own, for as long as inside.
+
+    Raises `RuntimeError`, with what to allow, where the system lets nobody do that.
+    """
+    root = os.geteuid() == 0
+    # Without a user's namespace where there is no need of one: in it other users' sockets are closed even to root.
+    unshare = ("unshare", *(() if root else ("--user", "--map-root-user")), "--mount", "sh", "-c", _MOUNT)
+    holder = await asyncio.create_subprocess_exec(
+        *(*unshare, "small-disk", str(size), str(place)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        await _mounted(holder)
+        spaces = ("--mount",) if root else ("--user", "--mount", "--preserve-credentials")
+        yield SmallDisk(place, holder.pid, ("nsenter", "--target", str(holder.pid), *spaces, "--"))
+    finally:
+        if holder.returncode is None:
+            holder.kill()
+        await holder.communicate()
+
+
+async def _mounted(holder: asyncio.subprocess.Process) -> None:
+    assert holder.stdout
+    assert holder.stderr
+    async with asyncio.timeout(READY_S):
+        if await holder.stdout.readline() != b"mounted\n":
+            said = (await holder.stderr.read()).decode().strip()
+            raise RuntimeError(f"A small disk needs mount namespaces (root, or unprivileged user namespaces): {said}")
