@@ -20,6 +20,8 @@ from connector.keyfile import new_webhook_secret, read_or_make
 from connector.letters import Letters
 from connector.metrics import Metrics
 from connector.outbound import Outbound, Parts
+from connector.pairlinks import PairLinks
+from connector.pairwatch import PairWatch, Stirs
 from connector.records import Records
 from connector.settings import Settings
 from connector.sights import Eyes, Hands, Seen, Tally
@@ -32,6 +34,7 @@ from connector.store.driver import Target
 from connector.store.embedded import Embedded
 from connector.store.migrate import migrate
 from connector.store.postgres import Postgres
+from connector.store.rest import Rest
 from connector.store.store import Store
 from sessions.engine import Lab, Launch
 from sessions.fleet import Fleet, Options
@@ -56,17 +59,19 @@ class Assembly:
     connections: Connections
     outbound: Outbound
     records: Records
-    metrics: Metrics
     letters: Letters
+    metrics: Metrics
     watchdog: Watchdog
     seen: Seen
+    pair_links: PairLinks
+    pair_watch: PairWatch
 
     @classmethod
     async def start(cls, settings: Settings, data: DataDir, redact: Redactor, parts: AsyncExitStack) -> Assembly:
         """Build and start everything; *parts* stops it in reverse. The database may be away."""
         spool = await Spool.opened(data.path / "spool")
         parts.push_async_callback(spool.close)
-        store, embedded = await _database(settings, data, parts)
+        store, embedded = await _database(settings, data, redact, parts)
         board = Board()
         sinks: list[Sink] = [
             RecordSink(store, board, spool.sends.recorded, up=lambda: embedded is None or embedded.up),
@@ -75,7 +80,7 @@ class Assembly:
         names = frozenset(sink.name for sink in sinks)
         metrics = Metrics()
         connections = Connections(spool.connections, spool.outbox, names, time.time, metrics.forget)
-        fleet = _fleet(settings, data, _changes(connections, metrics))
+        fleet = _fleet(settings, data, _changes(connections, metrics, stirs := Stirs()))
         outbound = Outbound(
             Parts(
                 connections,
@@ -91,13 +96,13 @@ class Assembly:
         if embedded:
             embedded.listen(drainers[0].kick)  # the record's, which need not wait for its next try
         mover = spool.mover(Inbound(connections.refs, names, metrics.event_received), fleet.rung)
-        await connections.load(fleet)
         letters = Letters(spool.dead, mover, drainers, connections.refs)
+        await connections.load(fleet)
         await _start_spool(parts, mover, drainers)
         await housekeeping.start(parts, spool, store, wait_s=0.0 if embedded else KNOWN_VERSIONS_S)
-        background.run(parts, connections.run(), "connections")
         expire = housekeeping.expire(spool, settings.dead_letters_kept_days * 86_400.0, metrics.letters_expired)
         background.run(parts, expire, "expire-dead-letters")
+        background.run(parts, connections.run(), "connections")
         parts.push_async_callback(fleet.stop)
         await fleet.start()
         background.run(parts, _recover(mover, outbound, int(time.time() * 1_000_000)), "recover-sends")
@@ -106,13 +111,34 @@ class Assembly:
         watchdog = Watchdog(Eyes(seen), Hands(seen), Tally(metrics))
         parts.push_async_callback(watchdog.stop)
         watchdog.start()
-        return cls(fleet, spool, connections, outbound, Records(store, connections), letters, metrics, watchdog, seen)
+        return cls(
+            fleet,
+            spool,
+            connections,
+            outbound,
+            Records(store, connections),
+            letters,
+            metrics,
+            watchdog,
+            seen,
+            PairLinks(spool.pair_links, connections, time.time),
+            PairWatch(connections, stirs, time.time),
+        )
 
 
-async def _database(settings: Settings, data: DataDir, parts: AsyncExitStack) -> tuple[Store, Embedded | None]:
+async def _database(
+    settings: Settings, data: DataDir, redact: Redactor, parts: AsyncExitStack
+) -> tuple[Store, Embedded | None]:
     """The database that is configured, or one of our own. Neither has to be up."""
     embedded = None
-    url = settings.database
+    url, project = settings.database, settings.supabase
+    if project and url is None:
+        redact.register(project.key)
+        store = Store(Rest(project))
+        parts.push_async_callback(store.close)
+        return store, None
+    if project:
+        logger.info("The connection string is used, and SUPABASE_URL is not.")
     if url is None:
         embedded = Embedded(data.path / "postgres", migrate)
         parts.push_async_callback(embedded.stop)
@@ -141,11 +167,12 @@ async def _webhook(settings: Settings, data: DataDir, redact: Redactor, parts: A
     return [sink]
 
 
-def _changes(connections: Connections, metrics: Metrics) -> Changed:
-    """Tell the connections of a session's change, and count the pairings that it ends."""
+def _changes(connections: Connections, metrics: Metrics, stirs: Stirs) -> Changed:
+    """Tell the connections of a session's change, and those who look at its pairing; count the pairings that it ends."""
 
     def changed(session: SessionId, before: State, now: State) -> None:
         connections.changed(session, before, now)
+        stirs.ring(session)
         if before.reason is Reason.LINKING and now.reason is Reason.STARTING:
             metrics.pairings.labels("paired").inc()
         elif before.reason in (Reason.WAITING_SCAN, Reason.LINKING) and now.reason in UNPAIRED:
