@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass
@@ -19,11 +20,12 @@ from connector.api.atendimentos import Atendimentos
 from connector.api.callers import Callers
 from connector.api.connections import Connections
 from connector.api.cors import Cors
-from connector.api.health import Health, Trouble, no_trouble
-from connector.api.cors import Cors
 from connector.api.dead import DeadLetters
+from connector.api.health import Health, Trouble, no_trouble
 from connector.api.messages import Mailing, Messages
 from connector.api.operator import Operator
+from connector.api.pair import PairPage
+from connector.api.pairlinks import PairLinks
 from connector.api.rates import Policy
 from connector.api.server import Edge, Server, Telemetry, make_app
 from connector.api.sockets import bind
@@ -92,9 +94,10 @@ async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: 
         Messages(mailing, house.outbound, house.records),
         Atendimentos(house.records),
         Tenants(house.connections, mailing),
+        DeadLetters(house.letters),
+        PairLinks(house.pair_links, settings.public_url),
     )
     telemetry = Telemetry(
-        DeadLetters(house.letters),
         observe=house.metrics.observe_request,
         render=lambda: (house.metrics.text(), CONTENT_TYPE),
         public=ipaddress.ip_address(settings.host).is_loopback
@@ -102,7 +105,8 @@ async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: 
         else settings.host == "localhost",
     )
     assets = Assets.read()
-    pages = (assets, Operator(assets))
+    pair = PairPage(assets, house.pair_links, house.pair_watch, house.connections, time.time)
+    pages = (assets, Operator(assets), pair)
     return Serving(lambda: len(house.fleet.snapshot()), house.seen.troubles, resources, pages, telemetry)
 
 
