@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import TextIO
 
-from connector import app, check, keys, migration
+from connector import app, check, dead, keys, migration
 from connector.command import Command
 from connector.failures import ExitCode, StartFailure
 
@@ -50,6 +50,7 @@ COMMANDS = (
     ),
     check.COMMAND,
     keys.COMMAND,
+    dead.COMMAND,
     migration.COMMAND,
 )
 """Every command, in the order of `vigia --help`."""
