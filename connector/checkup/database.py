@@ -10,9 +10,10 @@ from connector.checkup.steps import Finding, failed, fine, told, warned
 from connector.store.cluster import Cluster
 from connector.store.driver import Target
 from connector.store.embedded import Embedded
-from connector.store.errors import Misconfigured, Offline, StoreError
+from connector.store.errors import Offline, StoreError
 from connector.store.migrate import migrate
 from connector.store.postgres import Postgres
+from connector.store.rest import Rest
 from connector.store.store import SCHEMA, require_fitting
 
 FUNCTIONS = (
@@ -29,6 +30,7 @@ FUNCTIONS = (
 UP_S = 150.0
 SLOW_S = 1.0
 _AWAY = "Look whether it runs and whether the address is right; until then everything waits on disk."
+_READ_ONLY = "It takes no writes: give it disk space, or set default_transaction_read_only off; until then everything waits on disk."
 _MIGRATE = "Run `vigia migrate` (over REST: put what `vigia migrate --print` prints into the SQL editor)."
 _GRANT = "As the database's owner run: grant {} to {};"
 
@@ -103,10 +105,17 @@ async def _examined(ground: Ground) -> dict[str, Any]:
 
 
 async def _found(ground: Ground) -> Database:
-    url = ground.settings.database or await _embedded(ground)
-    found = Postgres(Target.of(url), connections=1)
+    found = await _chosen(ground)
     ground.parts.push_async_callback(found.close)
     return found
+
+
+async def _chosen(ground: Ground) -> Database:
+    """The same choice as the service's: a connection string, else a project's key, else its own."""
+    url, project = ground.settings.database, ground.settings.supabase
+    if url is None and project:
+        return Rest(project)
+    return Postgres(Target.of(url or await _embedded(ground)), connections=1)
 
 
 async def _embedded(ground: Ground) -> str:
@@ -131,8 +140,8 @@ async def _leave(_url: str) -> None:
 
 
 def _trouble(error: StoreError) -> Finding:
-    """The database's own sentences say what to do after a colon; one that is away has to come back."""
+    """The database's own sentences say after a colon what to do; where they do not, it has to come back."""
     sentence = f"{str(error)[:1].upper()}{str(error)[1:]}".rstrip(".")
-    if isinstance(error, Misconfigured) and ": " in sentence:
+    if ": " in sentence:
         return told(f"{sentence}.")
-    return failed(f"{sentence}.", _AWAY)
+    return failed(f"{sentence}.", _READ_ONLY if "(25006)" in sentence else _AWAY)

@@ -9,6 +9,8 @@ from ways import every_way
 
 from connector import checkup
 from connector.checkup import Finding, Ground, Status
+from connector.checkup import database as steps
+from connector.checkup.ground import Database
 from connector.store.cluster import Cluster
 from connector.store.driver import Connection, Target, connect
 from connector.store.postgres import Postgres
@@ -18,7 +20,7 @@ NAMES = ("database", "schema", "functions", "grants", "probe")
 STEPS = [step for step in checkup.STEPS if step.name in NAMES]
 
 
-async def looked_at(database: checkup.ground.Database) -> Mapping[str, Finding]:
+async def looked_at(database: Database) -> Mapping[str, Finding]:
     """Take the database's steps; answer what each found."""
     async with Ground(database=database) as ground:
         found = {one.name: one.finding async for one in checkup.run(STEPS, ground)}
@@ -166,7 +168,7 @@ async def test_a_clock_that_is_off(url: str, sql: Connection, monkeypatch: pytes
     connection = await connect(Target.of(url))
     theirs = float(await connection.fetchval("select extract(epoch from clock_timestamp())"))
     await connection.close()
-    monkeypatch.setattr(checkup.database.time, "time", lambda: theirs - 3_600.0)
+    monkeypatch.setattr(steps.time, "time", lambda: theirs - 3_600.0)
     database = Postgres(Target.of(url), connections=1)
     async with Ground(database=database) as ground:
         found = [one.finding async for one in checkup.run([*STEPS, clock], ground)][-1]
