@@ -5,21 +5,16 @@ Names are the environment's, in lower case. An empty value counts as unset. Keys
 
 from __future__ import annotations
 
-import base64
 import difflib
-import ipaddress
-import json
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-import limits
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from connector import values
 from connector.failures import ExitCode, StartFailure
 
 ENV_FILE = ".env.supabase"
@@ -28,132 +23,6 @@ SHORT_KEY = 16
 _STRANGERS = frozenset({"SUPABASE_KEY"})
 """Keys that other programs of the same file use, however much they look like ours."""
 LAB_NAMES = ("WHATSAPP_LAB_PROXY", "WHATSAPP_LAB_CA", "WHATSAPP_LAB_ROOT_KEY")
-_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
-
-
-def _host(value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value.strip("[]")))
-    except ValueError:
-        if _HOST_NAME.fullmatch(value) and not value.replace(".", "").isdigit():
-            return value
-        raise
-
-
-def _folder(value: Path) -> Path:
-    try:
-        return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - resolve() would follow links, absolute() keeps ".."
-    except RuntimeError as error:  # "~" where no home folder is known
-        raise ValueError(str(error)) from error
-
-
-def _readable(value: Path) -> Path:
-    path = _folder(value)
-    if not path.is_file() or not os.access(path, os.R_OK):
-        raise ValueError("not a file that can be read")
-    return path
-
-
-def _proxy(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme != "http" or not parts.hostname or not parts.port or parts.path.strip("/"):
-        raise ValueError("not an http address with a port")
-    return value.rstrip("/")
-
-
-def _database(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    if parts.scheme not in ("postgres", "postgresql") or not (parts.hostname or "host=" in parts.query):
-        raise ValueError("not the address of a PostgreSQL database")
-    _ = parts.port  # raises ValueError where it is none
-    return value
-
-
-def _web_address(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or parts.port == 0:
-        raise ValueError("not an http address")
-    return value
-
-
-def _project(value: str) -> str:
-    """Answer a project's address as its interfaces begin. People copy it with the path of one of them."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.port == 0:
-        raise ValueError("not an http address")
-    if parts.username or parts.hostname in ("supabase.com", "app.supabase.com") or parts.hostname.startswith("db."):
-        raise ValueError("the address of something else")
-    return value.rstrip("/").removesuffix("/rest/v1").rstrip("/")
-
-
-def _service_key(value: SecretStr) -> SecretStr:
-    """Refuse a key that browsers are given: over it nothing could be written, and nothing would be seen."""
-    text = _header_value(value).get_secret_value()
-    if text.startswith("sb_publishable_") or _role(text) in ("anon", "authenticated"):
-        raise ValueError("a key for browsers")
-    return value
-
-
-def _role(key: str) -> str | None:
-    """Answer the role that a legacy key names, which is a JWT; None where it is none."""
-    try:
-        _, claims, _ = key.split(".")
-        return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["role"]
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _origin_of_ours(value: str) -> str:
-    parts = urlsplit(value.rstrip("/"))
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.username
-        or value.rstrip("/").count("/") > 2
-    ):
-        raise ValueError("not the address of a host")
-    _ = parts.port  # raises ValueError where it is none
-    if parts.query or parts.fragment:
-        raise ValueError("there is something after the host")
-    return value.rstrip("/")
-
-
-def _webhook_secret(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value().removeprefix("whsec_")
-    if len(base64.b64decode(text, validate=True)) < 24:
-        raise ValueError("too short")
-    return value
-
-
-def _header_value(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
-        raise ValueError("not a word of visible ASCII characters")
-    return value
-
-
-def _origins(value: str) -> str:
-    for origin in filter(None, map(str.strip, value.split(","))):
-        parts = urlsplit(origin)
-        plain = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/") and "@" not in origin
-        if origin != "*" and (not plain or parts.query or parts.fragment):
-            raise ValueError("not an origin")
-    return value
-
-
-def _rate(value: str) -> str:
-    if value.strip().lower() != "off" and limits.parse(value.strip()).amount < 1:
-        raise ValueError("nobody could make a request")
-    return value
-
-
-def _networks(value: str) -> str:
-    for network in filter(None, map(str.strip, value.split(","))):
-        ipaddress.ip_network(network)
-    return value
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
 
 
 def _setting(default: object, says: str, *, pt: str, must: str, example: str, **limits: Any) -> Any:
@@ -173,7 +42,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    host: Annotated[str, AfterValidator(_host)] = _setting(
+    host: Annotated[str, AfterValidator(values.host)] = _setting(
         "127.0.0.1",
         "The address to listen on. 0.0.0.0 lets other machines in: put a reverse proxy with TLS in front.",
         pt="Endereço em que o serviço escuta. Com 0.0.0.0 outras máquinas entram: use um proxy reverso com TLS.",
@@ -189,7 +58,7 @@ class Settings(BaseSettings):
         ge=1,
         le=65535,
     )
-    data_dir: Annotated[Path, AfterValidator(_folder)] = _setting(
+    data_dir: Annotated[Path, AfterValidator(values.folder)] = _setting(
         Path("data"),
         "The folder for everything that is kept: sessions, queues, logs, the API key. It is made readable for its owner only.",
         pt="Pasta de tudo o que é guardado: sessões, filas, logs e a chave da API. Só o dono pode ler.",
@@ -197,19 +66,58 @@ class Settings(BaseSettings):
         example="./data",
         validate_default=True,
     )
-    api_key: Annotated[SecretStr, AfterValidator(_header_value)] | None = _setting(
+    api_key: Annotated[SecretStr, AfterValidator(values.header_value)] | None = _setting(
         None,
         "The key that callers send as X-API-KEY. When unset, one is made at the first start and kept in DATA_DIR/api-key.",
         pt="Chave que os clientes enviam em X-API-KEY. Sem ela, uma é criada na primeira vez, em DATA_DIR/api-key.",
         must="one word of visible ASCII characters, best 32 or more",
         example="a-long-random-word",
     )
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = _setting(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(values.upper)] = _setting(
         "INFO",
         "How much is logged: DEBUG, INFO, WARNING or ERROR.",
         pt="Quanto vai para o log: DEBUG, INFO, WARNING ou ERROR.",
         must="DEBUG, INFO, WARNING or ERROR",
         example="INFO",
+    )
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(values.lower)] = _setting(
+        "text",
+        "How lines are written, to the files and the console: text for people, json for programs that collect them.",
+        pt="Como as linhas são escritas, nos arquivos e no console: text para pessoas, json para programas que as coletam.",
+        must="text or json",
+        example="text",
+    )
+    log_dir: Annotated[Path, AfterValidator(values.folder)] | None = _setting(
+        None,
+        "The folder of combined.log, error.log and server.log. When unset, it is DATA_DIR/logs.",
+        pt="Pasta de combined.log, error.log e server.log. Sem ela, DATA_DIR/logs.",
+        must="the path of a folder",
+        example="/var/log/vigia",
+    )
+    log_file_mb: int = _setting(
+        10,
+        "The size in MB at which a log file is put aside, compressed.",
+        pt="Tamanho em MB em que um arquivo de log é posto de lado, comprimido.",
+        must="a whole number from 1 to 1000",
+        example="10",
+        ge=1,
+        le=1000,
+    )
+    log_files_kept: int = _setting(
+        5,
+        "How many files put aside are kept of each log; the oldest is removed.",
+        pt="Quantos arquivos postos de lado guardar de cada log; o mais antigo é removido.",
+        must="a whole number from 1 to 1000",
+        example="5",
+        ge=1,
+        le=1000,
+    )
+    auto_initialize: bool = _setting(
+        True,
+        "Whether sessions start with the service. If not, it only answers HTTP until POST /api/whatsapp-bootstrap/initialize.",
+        pt="Se as sessões começam com o serviço. Se não, ele só responde HTTP até POST /api/whatsapp-bootstrap/initialize.",
+        must="true or false",
+        example="true",
     )
     sessions_per_worker: int = _setting(
         25,
@@ -229,49 +137,49 @@ class Settings(BaseSettings):
         ge=1,
         le=100,
     )
-    database_url: Annotated[SecretStr, AfterValidator(_database)] | None = _setting(
+    database_url: Annotated[SecretStr, AfterValidator(values.database)] | None = _setting(
         None,
         "The PostgreSQL database that keeps connections and messages. When unset, the service runs one of its own in DATA_DIR/postgres.",
         pt="Banco PostgreSQL que guarda conexões e mensagens. Sem ele, o serviço usa um banco próprio em DATA_DIR/postgres.",
         must="an address postgresql://user:password@host:port/database",
         example="postgresql://user:password@db.example.com:5432/postgres",
     )
-    supabase_db_url: Annotated[SecretStr, AfterValidator(_database)] | None = _setting(
+    supabase_db_url: Annotated[SecretStr, AfterValidator(values.database)] | None = _setting(
         None,
         "The same for a Supabase project: its connection string, direct or of the pooler. DATABASE_URL wins over it.",
         pt="O mesmo para um projeto Supabase: a string de conexão, direta ou do pooler. DATABASE_URL vale mais.",
         must="the connection string that Supabase shows, with the password in it",
         example="postgresql://postgres.project:password@aws-0-sa-east-1.pooler.supabase.com:6543/postgres",
     )
-    supabase_url: Annotated[str, AfterValidator(_project)] | None = _setting(
+    supabase_url: Annotated[str, AfterValidator(values.project)] | None = _setting(
         None,
         "A Supabase project to keep everything in over its REST interface, for which its key is enough. A connection string wins over it.",
         pt="Projeto Supabase que guarda tudo pela interface REST, só com a chave. Uma string de conexão vale mais.",
         must="the Project URL that Supabase shows under Data API, not the page of the dashboard",
         example="https://abcdefghijklmnopqrst.supabase.co",
     )
-    supabase_secret_key: Annotated[SecretStr, AfterValidator(_service_key)] | None = _setting(
+    supabase_secret_key: Annotated[SecretStr, AfterValidator(values.service_key)] | None = _setting(
         None,
         "The secret key of that project. It may do everything: keep it to yourself.",
         pt="Chave secreta desse projeto. Com ela se pode tudo: não a mostre a ninguém.",
         must="the project's secret key, never the publishable or anon key that browsers are given",
         example="sb_secret_0123456789abcdefghijkl",
     )
-    supabase_service_role_key: Annotated[SecretStr, AfterValidator(_service_key)] | None = _setting(
+    supabase_service_role_key: Annotated[SecretStr, AfterValidator(values.service_key)] | None = _setting(
         None,
         "The same for projects that have no secret keys yet: the service_role key. SUPABASE_SECRET_KEY wins over it.",
         pt="O mesmo em projetos sem chaves secretas: a chave service_role. SUPABASE_SECRET_KEY vale mais.",
         must="the project's service_role key, never the publishable or anon key that browsers are given",
         example="eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.c2lnbmF0dXJl",
     )
-    webhook_url: Annotated[SecretStr, AfterValidator(_web_address)] | None = _setting(
+    webhook_url: Annotated[SecretStr, AfterValidator(values.web_address)] | None = _setting(
         None,
         "Where events are posted to, signed as Standard Webhooks says. When unset, nobody is told.",
         pt="Endereço que recebe os eventos, assinados conforme Standard Webhooks. Sem ele, ninguém é avisado.",
         must="an http or https address",
         example="https://crm.example.com/webhooks/vigia",
     )
-    webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = _setting(
+    webhook_secret: Annotated[SecretStr, AfterValidator(values.webhook_secret)] | None = _setting(
         None,
         "What events are signed with. When unset, a secret is made at the first start and kept in DATA_DIR/webhook-secret.",
         pt="Segredo que assina os eventos. Sem ele, um é criado na primeira vez, em DATA_DIR/webhook-secret.",
@@ -285,6 +193,13 @@ class Settings(BaseSettings):
         must="true or false",
         example="false",
     )
+    alert_webhook_url: Annotated[SecretStr, AfterValidator(values.web_address)] | None = _setting(
+        None,
+        "Where events that need a person are posted to as well, signed as those of WEBHOOK_URL are. When unset, nowhere.",
+        pt="Endereço que também recebe os eventos que precisam de uma pessoa, assinados como os de WEBHOOK_URL.",
+        must="an http or https address",
+        example="https://alerts.example.com/vigia",
+    )
     dead_letters_kept_days: int = _setting(
         30,
         "How many days a row that the database or the webhook refused for good is kept for somebody to decide about.",
@@ -294,42 +209,42 @@ class Settings(BaseSettings):
         ge=1,
         le=3650,
     )
-    public_url: Annotated[str, AfterValidator(_origin_of_ours)] | None = _setting(
+    public_url: Annotated[str, AfterValidator(values.origin_of_ours)] | None = _setting(
         None,
         "Where browsers reach this service, for the links that it makes. When unset, the address that the caller asked at.",
         pt="Endereço em que os navegadores chegam a este serviço, para os links que ele cria. Sem isso, o da requisição.",
         must="an http or https address with nothing after the host and port",
         example="https://vigia.example.com",
     )
-    cors_origin: Annotated[str, AfterValidator(_origins)] | None = _setting(
+    cors_origin: Annotated[str, AfterValidator(values.origins)] | None = _setting(
         None,
         "The web pages that may call the API from a browser: their origins, between commas. When unset, only this service's own.",
         pt="Páginas que podem chamar a API pelo navegador: suas origens, separadas por vírgulas. Sem isso, só as deste serviço.",
         must="origins like https://crm.example.com, between commas, or *",
         example="https://crm.example.com",
     )
-    rate_limit: Annotated[str, AfterValidator(_rate)] = _setting(
+    rate_limit: Annotated[str, AfterValidator(values.rate)] = _setting(
         "60000/minute",
         "How many requests a caller with the key may make from one address. Without the key it is 1200/minute. `off`: as many as it likes.",
         pt="Quantas requisições quem tem a chave pode fazer de um endereço. Sem a chave são 1200/minute. `off`: sem limite.",
         must="a number and a time, as 600/minute or 20/second, or off",
         example="60000/minute",
     )
-    trusted_proxies: Annotated[str, AfterValidator(_networks)] | None = _setting(
+    trusted_proxies: Annotated[str, AfterValidator(values.networks)] | None = _setting(
         None,
         "The reverse proxies in front of the service, whose X-Forwarded-For is believed: addresses or networks, between commas.",
         pt="Proxies reversos na frente do serviço, cujo X-Forwarded-For vale: endereços ou redes, separados por vírgulas.",
         must="IP addresses or networks, between commas",
         example="127.0.0.1,10.0.0.0/8",
     )
-    whatsapp_lab_proxy: Annotated[str, AfterValidator(_proxy)] | None = _setting(
+    whatsapp_lab_proxy: Annotated[str, AfterValidator(values.proxy)] | None = _setting(
         None,
         "Lab mode, never for real accounts: the proxy of the local WhatsApp, as `python -m lab` prints it.",
         pt="Modo laboratório, nunca com contas reais: o proxy do WhatsApp local, como `python -m lab` o imprime.",
         must="an http address with a port, as `python -m lab` prints it",
         example="http://127.0.0.1:9001",
     )
-    whatsapp_lab_ca: Annotated[Path, AfterValidator(_readable)] | None = _setting(
+    whatsapp_lab_ca: Annotated[Path, AfterValidator(values.readable)] | None = _setting(
         None,
         "Lab mode: the file with the local WhatsApp's certificate authority.",
         pt="Modo laboratório: o arquivo com a autoridade certificadora do WhatsApp local.",
