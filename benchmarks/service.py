@@ -258,6 +258,10 @@ class Service:
     async def pair(self, connection: str, number: str) -> Any:
         """Make a connection and a phone, link them, wait until connected; answers the connection."""
         await self.lab.phone(number, "Loja")
+        return await self.link(connection, number)
+
+    async def link(self, connection: str, number: str) -> Any:
+        """Make a connection, link it to a phone that there is, wait until connected; answers the connection."""
         await self.ask(
             "POST",
             "/connections",
