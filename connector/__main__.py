@@ -45,12 +45,13 @@ COMMANDS = (
             ExitCode.DATA_DIR: "the data folder cannot be written, is full, or another Vigia uses it",
             ExitCode.ADDRESS: "HOST and PORT cannot be listened on",
             ExitCode.DRAIN_TIMED_OUT: "stopped as asked, but not everything drained within 8 seconds",
+            ExitCode.DATABASE: "the embedded database is of another version, or is not there for this machine",
             ExitCode.INTERRUPTED: "ended at once, by a second Ctrl-C",
         },
     ),
     check.COMMAND,
-    keys.COMMAND,
     dead.COMMAND,
+    keys.COMMAND,
     migration.COMMAND,
 )
 """Every command, in the order of `vigia --help`."""

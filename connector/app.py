@@ -34,10 +34,12 @@ from connector.assembly import Assembly
 from connector.datadir import DataDir, DataDirLock
 from connector.failures import ExitCode, StartFailure
 from connector.keyfile import ApiKey
-from connector.logs import Logs
+from connector.logs import FILES_ONLY, Logs
 from connector.metrics import CONTENT_TYPE
 from connector.settings import Settings
 from connector.signals import StopRequests
+from connector.spool import SpoolError
+from connector.store.errors import StoreError
 from sessions.redaction import Redactor
 
 DRAIN_S = 8.0
@@ -80,9 +82,9 @@ def run(start: Start, say: Say) -> ExitCode:
             return _to_the_end(Service(found, data, key, start, say, redact))
         except StartFailure:
             raise
-        except Exception:  # noqa: BLE001 - whatever it is, the log gets it and the shell a number
-            logger.exception("A fault of the service ended it.")
-            return ExitCode.BUG
+        except Exception as error:
+            logger.bind(**{FILES_ONLY: True}).exception("This ended the service.")
+            raise _failure(error, data) from error
 
 
 async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: AsyncExitStack) -> Serving:
@@ -125,6 +127,24 @@ def _to_the_end(service: Service) -> ExitCode:
         os._exit(ended)  # closing the loop would wait for the very tasks that did not end; the log is written already
     runner.close()
     return ended
+
+
+def _failure(error: Exception, data: DataDir) -> StartFailure:
+    """Answer what the person at the terminal is told of an error. What nobody foresaw is our fault, and the log's matter."""
+    if isinstance(error, StoreError):
+        return StartFailure(ExitCode.DATABASE, str(error))
+    if isinstance(error, SpoolError):
+        return StartFailure(ExitCode.DATA_DIR, f"{error} `vigia check` says what to do.")
+    if isinstance(error, OSError) and isinstance(error.filename, str) and error.filename.startswith(str(data.path)):
+        return StartFailure(
+            ExitCode.DATA_DIR,
+            f"{error.filename} cannot be used ({error.strerror}): give it to this user, or move it away.",
+        )
+    where = data.logs / "error.log"
+    return StartFailure(
+        ExitCode.BUG,
+        f"A fault of the service ended it ({type(error).__name__}): report it with the last lines of {where}.",
+    )
 
 
 def _key(found: Settings, data: DataDir) -> ApiKey:

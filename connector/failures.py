@@ -14,7 +14,9 @@ class ExitCode(IntEnum):
     DATA_DIR = 3  # the data folder cannot be used, is full, or is in use
     ADDRESS = 4  # HOST and PORT cannot be listened on
     DRAIN_TIMED_OUT = 5  # asked to stop, but not everything was drained in time
-    DATABASE = 6  # `vigia migrate`: the database cannot be reached, or not be used
+    DATABASE = (
+        6  # the service's own database cannot be started; for `vigia migrate`: the named one cannot be reached or used
+    )
     INTERRUPTED = 130  # asked to stop a second time: ended at once
 
 

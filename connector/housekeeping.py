@@ -7,7 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from loguru import logger
 
@@ -22,30 +22,51 @@ KEYS_KEPT_S = 7 * 86_400.0
 EVERY_S = 3_600.0
 
 
-async def start(parts: AsyncExitStack, spool: Spool, store: Store, *, wait_s: float) -> None:
+class CatchUp:
+    """Asks the database which versions it holds until it says so. `reason`: why it does not, None where it did or was not asked yet.
+
+    *aloud*: an operator is told; the service's own database takes a moment at every start, which is nothing to tell.
+    """
+
+    def __init__(self, spool: Spool, store: Store, *, aloud: bool) -> None:
+        self.known = asyncio.Event()
+        self._aloud = aloud
+        self.reason: str | None = None
+        self._spool = spool
+        self._store = store
+
+    async def run(self) -> None:
+        """A data folder that is new, or a clock that was set back, must not make later changes look older than those on record."""
+        failures = 0
+        while True:
+            try:
+                self._spool.clock.not_before(await self._store.newest_version())
+            except StoreError as error:
+                failures += 1
+                if self._aloud:
+                    self._tell(str(error).rstrip("."), "WARNING" if failures == 1 else "DEBUG")
+                await asyncio.sleep(wait_s(Retry.REOPEN, failures, random.random))
+            else:
+                break
+        if self.reason:
+            logger.info("The database answers.")
+        self.reason = None
+        self.known.set()
+
+    def _tell(self, why: str, level: str) -> None:
+        self.reason = f"{why[:1].upper()}{why[1:]}."
+        logger.log(level, "{} What happens waits on disk until then.", self.reason)
+
+
+async def start(parts: AsyncExitStack, spool: Spool, store: Store, *, wait_s: float) -> CatchUp:
     """Begin; with *wait_s*, give the database so many seconds to say what it holds before anything is told to it."""
-    known = asyncio.Event()
-    background.run(parts, _catch_up(spool, store, known), "catch-up-versions")
+    catch_up = CatchUp(spool, store, aloud=bool(wait_s))
+    background.run(parts, catch_up.run(), "catch-up-versions")
     background.run(parts, _forget(spool), "forget-sends")
     if wait_s:
-        try:
-            await asyncio.wait_for(known.wait(), wait_s)
-        except TimeoutError:
-            return  # it is away: the clock catches up when it is back
-
-
-async def _catch_up(spool: Spool, store: Store, known: asyncio.Event) -> None:
-    """A data folder that is new, or a clock that was set back, must not make later changes look older than those on record."""
-    failures = 0
-    while True:
-        try:
-            spool.clock.not_before(await store.newest_version())
-        except StoreError:
-            failures += 1
-            await asyncio.sleep(wait_s(Retry.REOPEN, failures, random.random))
-        else:
-            known.set()
-            return
+        with suppress(TimeoutError):  # it is away: the clock catches up when it is back
+            await asyncio.wait_for(catch_up.known.wait(), wait_s)
+    return catch_up
 
 
 async def _forget(spool: Spool) -> None:

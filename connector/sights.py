@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Seen:
     embedded: Embedded | None
     data: Path
     connections: Connections
+    unanswered: Callable[[], str | None] = lambda: None  # why a database of others has not answered since the start
     away_since: float | None = field(default=None)
 
     def snapshot(self) -> Snapshot:
@@ -75,6 +76,8 @@ class Seen:
             if one.view.state is not Draining.RUNNING
         ]
         found += [Trouble("spool", sentence, blocks=name == "outbox") for name, sentence in self.mover.troubles.items()]
+        if (reason := self.unanswered()) and not any(one.code == f"sink_{RECORD}" for one in found):
+            found.append(Trouble("database", reason))
         if any(worker.gave_up for worker in self.fleet.workers()):
             found.append(Trouble("crash_loop", "An engine worker crashed too often and was stopped.", blocks=True))
         return found

@@ -86,13 +86,13 @@ class Result:
 
 async def run(steps: Sequence[Step[G]], ground: G) -> AsyncGenerator[Result]:
     """Take the *steps* in order and answer each as it ends. Nothing that a step does wrong stops the others."""
-    in_vain: set[str] = set()
+    cause: dict[str, str] = {}  # of each step that is pointless or failed: the one that failed
     for step in steps:
         began = time.monotonic()
-        missing = [name for name in step.needs if name in in_vain]
-        finding = skipped(f"in vain without `{missing[0]}`") if missing else await _taken(step, ground)
+        because = next((cause[name] for name in step.needs if name in cause), None)
+        finding = skipped(f"skipped, because `{because}` failed") if because else await _taken(step, ground)
         if finding.status in (Status.FAIL, Status.SKIPPED):
-            in_vain.add(step.name)
+            cause[step.name] = because or step.name
         yield Result(step.name, step.title, finding, time.monotonic() - began)
 
 

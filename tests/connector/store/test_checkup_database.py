@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import pytest
 from ways import every_way
@@ -52,7 +53,7 @@ def as_user(url: str, user: str, password: str = "") -> str:
 @every_way
 async def test_all_is_right_and_nothing_is_left(store: Store, sql: Connection) -> None:
     """Over every transport."""
-    found = await looked_at(store._transport)
+    found = await looked_at(cast(Database, store._transport))
     assert {one.status for one in found.values()} == {Status.OK}, found
     for table in ("whatsapp_sessions", "whatsapp_contacts", "whatsapp_atendimentos", "whatsapp_mensagens"):
         assert await sql.fetchval(f"select count(*) from {table}") == 0
@@ -62,7 +63,7 @@ async def test_nobody_answers() -> None:
     found = await looked_at_url("postgresql://u:secret@127.0.0.1:1/x")
     assert only_failure(found, "database").detail == "The database cannot be reached (ConnectionRefusedError)."
     assert [found[name].status for name in NAMES[1:]] == [Status.SKIPPED] * 4
-    assert found["probe"].detail == "in vain without `functions`"
+    assert found["probe"].detail == "skipped, because `database` failed"
     assert "secret" not in str(found)
 
 
