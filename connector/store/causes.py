@@ -42,6 +42,8 @@ BUSY = "Supabase is busy"
 FAULT = "Supabase has a fault of its own"
 TOO_LARGE = "Supabase takes no request of this size"
 
+LONGEST_S = 86_400.0
+"""Nobody is left alone longer than a day."""
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 _SQL_REMEDIES = {
     "28": WRONG_KEY,
@@ -120,9 +122,10 @@ def _seconds(text: str | None, now: datetime) -> float | None:
     if not text:
         return None
     try:
-        return max(float(text), 0.0) if text.strip().isdigit() else max((_moment(text) - now).total_seconds(), 0.0)
-    except (TypeError, ValueError, OverflowError):
+        seconds = float(text) if text.strip().isdigit() else (_moment(text) - now).total_seconds()
+    except (TypeError, ValueError):
         return None
+    return min(max(seconds, 0.0), LONGEST_S)
 
 
 def _moment(text: str) -> datetime:

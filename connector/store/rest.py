@@ -114,14 +114,14 @@ def _trusted() -> ssl.SSLContext:
 
 
 async def _client(project: SupabaseSettings, http: httpx.AsyncClient) -> AsyncClient:
-    from supabase import AsyncClientOptions, SupabaseException, acreate_client  # noqa: PLC0415 - see the module
+    from supabase import AsyncClientOptions, AsyncSupabaseException, acreate_client  # noqa: PLC0415 - see the module
 
     options = AsyncClientOptions(
         httpx_client=http, postgrest_client_retry=False, auto_refresh_token=False, persist_session=False
     )
     try:
         return await acreate_client(project.url, project.key, options)
-    except SupabaseException as error:
+    except AsyncSupabaseException as error:
         raise Misconfigured(causes.ELSEWHERE) from error
 
 
