@@ -13,7 +13,8 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmarks import backlog, faults, flow, inbound, mayhem, outbound, sessions, soak
+from benchmarks import backlog, drain, faults, flow, inbound, mayhem, outbound, sessions, soak
+from benchmarks.database import Way
 from benchmarks.figures import Report
 from benchmarks.progress import Progress
 
@@ -118,6 +119,18 @@ def _backlog(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _drain(chosen: argparse.Namespace) -> int:
+    plan = replace(drain.QUICK if chosen.quick else drain.Plan(), folder=chosen.folder)
+    plan = replace(plan, ways=chosen.over or plan.ways, rows=chosen.rows or plan.rows)
+    report = drain.Report()
+    asyncio.run(drain.run(plan, Progress(), report))
+    print(report.table())
+    slow = [one.way for one in report.figures if one.broken and not chosen.quick]
+    if slow:
+        print(f"BELOW THE FLOOR: {drain.FLOOR:.0f} times the target, over {' and '.join(slow)}")
+    return 1 if slow else 0
+
+
 def _faults(_chosen: argparse.Namespace) -> int:
     print(asyncio.run(faults.run(Progress())))
     return 0
@@ -143,6 +156,10 @@ def _parser() -> argparse.ArgumentParser:
         ("backlog", _backlog, backlog, "the record while a webhook is dead"),
     ):
         _add_flow(commands.add_parser(name, help=says, description=module.__doc__), run)
+    drained = commands.add_parser("drain", help="a queue once the database is back", description=drain.__doc__)
+    _add_flow(drained, _drain)
+    drained.add_argument("--rows", type=_number, help="how many are queued (100,000)")
+    drained.add_argument("--over", type=Way, action="append", metavar="WAY", help="postgres or rest (both)")
     timed = commands.add_parser("faults", help="how soon each fault is noticed, and healed", description=faults.__doc__)
     timed.set_defaults(run=_faults, log="CRITICAL")
     return parser

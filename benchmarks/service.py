@@ -313,6 +313,11 @@ class Service:
             found = re.search(rf'^vigia_sink_depth{{sink="{sink}"}} (\S+)$', await answer.text(), re.MULTILINE)
         return int(float(found[1])) if found else 0
 
+    async def kick(self, sink: str) -> None:
+        """Have a sink try at once."""
+        async with self._session.post(f"/api/whatsapp-bootstrap/sinks/{sink}/kick") as answer:
+            answer.raise_for_status()
+
     async def rows(self, connection: str) -> list[dict[str, Any]]:
         """Answer every message of a connection's open atendimentos, each oldest first."""
         active = (await self.recorded("/atendimentos/active", connectionId=connection, limit=PAGE))["items"]
