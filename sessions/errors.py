@@ -42,6 +42,10 @@ class WorkerGone(Wait):
     code = "worker_gone"
 
 
+class NotAsked(WorkerGone):
+    """The engine worker of this session ended before it was asked anything."""
+
+
 class Locked(Wait):
     """Another process still holds this session's file."""
 
@@ -84,6 +88,12 @@ class NotAnAddress(Choose):
     code = "not_an_address"
 
 
+class TooLong(Choose):
+    """This is too long to be sent."""
+
+    code = "too_long"
+
+
 class EngineRefused(SessionsError):
     """WhatsApp or the engine refused this."""
 
@@ -94,6 +104,12 @@ class FixUs(SessionsError):
     """This is a fault of the service itself: its log says more."""
 
     code = "bug"
+
+
+class Isolated(FixUs):
+    """The engine fails whenever this session is open: it was isolated from the others."""
+
+    code = "isolated"
 
 
 class GivenUp(FixUs):

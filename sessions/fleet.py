@@ -6,7 +6,8 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from contextvars import Context  # a pairing outlives the request that asked for it, and must not bear its name
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,15 @@ from sessions.engine import Ears, Engine, Launch, WorkerView
 from sessions.engine.keeper import Budget
 from sessions.engine.reach import Reach
 from sessions.errors import AlreadyConnected, Busy, NotConnected, PairingEnded, SessionsError, UnknownSession
-from sessions.model import Outcome, SessionId
+from sessions.model import Loss, Outcome, SessionId
+from sessions.news import Lost, LowDisk, News
 from sessions.pairing import Code, Pairing
-from sessions.ports import Changed, SessionView
+from sessions.ports import Changed, SessionView, Tools, Truth
 from sessions.register import Record, Register
-from sessions.session import Lost, LowDisk, Session, Tools
+from sessions.scribe import Scribe
+from sessions.session import Session
 from sessions.state import Reason, State
+from sessions.turns import Turns
 
 SEND_S = 20.0
 CODE_WAIT_S = 20.0
@@ -58,12 +62,15 @@ class Fleet:
         self._lab = launch.lab is not None
         self._sessions: dict[SessionId, Session] = {}
         self._pairings: dict[SessionId, tuple[Pairing, asyncio.Task[None]]] = {}
+        self._parting: set[SessionId] = set()  # being unlinked or removed
+        self._scribe = Scribe(self.register.save)
         self.engine = Engine(launch, self._ears(), per_worker=self._options.per_worker, budget=self._options.budget)
         self._tools = Tools(
             engine=self.engine,
             reachable=Reach(launch.proxy()),
+            turn=Turns().take,
             register=self.register,
-            keep=self.register.save,
+            keep=self._scribe.keep,
             changed=self._options.changed,
             clock=self._options.clock,
             chance=self._options.chance,
@@ -73,6 +80,8 @@ class Fleet:
         """Bring every paired session back that was not stopped by hand. One whose record is damaged keeps no other from it."""
         for record in self.register.load(unreadable=lambda error: logger.critical("{}", error)):
             session = self._sessions[record.id] = Session(record, self._tools)
+            if record.reason == Reason.ISOLATED.code:
+                self.engine.isolate(record.id)
             if record.paired and record.wanted:
                 session.start()
 
@@ -84,9 +93,10 @@ class Fleet:
         await asyncio.gather(*pairings, return_exceptions=True)
         await asyncio.gather(*(session.stop(reason=None) for session in self._sessions.values()))
         await self.engine.stop()
+        await self._scribe.stop()
 
     def create(self) -> SessionId:
-        """Make a new session without credentials."""
+        """Make a new session without credentials. It is on disk when this returns: who asked will keep its name."""
         session = SessionId(str(uuid.uuid4()))
         record = Record(id=session, since=self._options.clock())
         self.register.save(record)
@@ -96,8 +106,38 @@ class Fleet:
     def view(self, session: SessionId) -> SessionView:
         """Answer how a session is. Raises `UnknownSession`."""
         one = self._session(session)
+        _worker, told, _age = self.engine.health(session)
         return SessionView(
-            one.id, one.state, one.record.identity, self.engine.silent_s(session), one.retry_in_s, self._lab
+            id=one.id,
+            state=one.state,
+            identity=one.record.identity,
+            silent_s=told.heard_s if told else None,
+            retry_in_s=one.retry_in_s,
+            lab=self._lab,
+            trying_s=one.trying_s,
+            phone_seen_at=one.record.phone_seen_at if one.record.paired else None,
+        )
+
+    def truth(self, session: SessionId) -> Truth:
+        """Answer what is known of a session from facts alone. Raises `UnknownSession`."""
+        view = self.view(session)
+        worker, told, age = self.engine.health(session)
+        if worker is None:
+            return Truth(view)
+        if told is None:
+            return Truth(view, worker.name, worker.up)
+        return Truth(
+            view,
+            worker.name,
+            worker.up,
+            as_of_s=age,
+            pump=told.pump,
+            socket=told.socket,
+            logged_in=told.logged_in,
+            heard_s=told.heard_s,
+            event_s=told.event_s,
+            sent_s=told.sent_s,
+            keepalive_errors=told.keepalive_errors,
         )
 
     def snapshot(self) -> list[SessionView]:
@@ -143,14 +183,22 @@ class Fleet:
         await self._session(session).stop()
 
     def connect(self, session: SessionId) -> None:
-        """Connect a paired session again, also one that waits for its next try. Raises `NotConnected` without credentials."""
+        """Connect a paired session again, also one that waits for its next try; one that is being tried goes on.
+
+        Raises `NotConnected` without credentials, `Busy` while it is being unlinked.
+        """
         one = self._session(session)
+        self._require_staying(session)
         if not one.record.paired:
             raise NotConnected(one.state.sentence("en"))
         if one.state.reason is Reason.CRASH_LOOP:
             self.revive()
         else:
             one.start()
+
+    def recycle(self, why: str) -> None:
+        """Replace every worker by a new one, drained: its sessions connect again."""
+        self.engine.recycle_all(why)
 
     def revive(self) -> None:
         """Start again the workers that were given up after too many crashes, with every session they had."""
@@ -165,26 +213,51 @@ class Fleet:
         Raises `NotConnected` when no phone is linked; a pairing under way ends all the same.
         """
         one = self._session(session)
+        with self._leaving(session):
+            await self._end_pairing(session)
+            if not one.record.paired:
+                raise NotConnected(one.state.sentence("en"))
+            return await self._unlinked(one)
+
+    async def remove(self, session: SessionId) -> bool:
+        """Unlink a session and delete its files; answers whether WhatsApp confirmed the logout (True when there was none to make)."""
+        one = self._session(session)
+        with self._leaving(session):
+            await self._end_pairing(session)
+            confirmed = await self._unlinked(one) if one.record.paired else True
+            await one.stop()
+            await self._scribe.drop(session)
+            del self._sessions[session]
+            self.engine.forgive(session)
+            self.register.remove(session)
+            return confirmed
+
+    async def end_pairing(self, session: SessionId) -> None:
+        """Break a pairing off, if there is one under way; a session that is linked goes on."""
         await self._end_pairing(session)
-        if not one.record.paired:
-            raise NotConnected(one.state.sentence("en"))
+
+    async def _unlinked(self, one: Session) -> bool:
         confirmed = await self._unlink(one)
         await one.stop()
         if one.record.paired:
             one.forget()
         # Somebody asked for it. Where WhatsApp did not confirm, the next scan must not find the old account here.
-        self.register.erase_credentials(session)
+        self.register.erase_credentials(one.id)
         return confirmed
 
-    async def remove(self, session: SessionId) -> bool:
-        """Unlink a session and delete its files; answers whether WhatsApp confirmed the logout (True when there was none to make)."""
-        one = self._session(session)
-        confirmed = await self.logout(session) if one.record.paired else True
-        await self._end_pairing(session)
-        await one.stop()
-        del self._sessions[session]
-        self.register.remove(session)
-        return confirmed
+    @contextmanager
+    def _leaving(self, session: SessionId) -> Generator[None]:
+        """Nobody connects or pairs *session* meanwhile: its files are about to go."""
+        self._require_staying(session)
+        self._parting.add(session)
+        try:
+            yield
+        finally:
+            self._parting.discard(session)
+
+    def _require_staying(self, session: SessionId) -> None:
+        if session in self._parting:
+            raise Busy("This session is being unlinked: try again in a moment.")
 
     def _session(self, session: SessionId) -> Session:
         if session not in self._sessions:
@@ -216,6 +289,7 @@ class Fleet:
 
     def _pairing(self, session: SessionId) -> tuple[Pairing, asyncio.Task[None]]:
         one = self._session(session)
+        self._require_staying(session)
         if one.record.paired:
             raise AlreadyConnected(one.state.sentence("en"))
         if session not in self._pairings:
@@ -229,6 +303,7 @@ class Fleet:
 
     async def _pair(self, session: Session, pairing: Pairing) -> None:
         identity = await pairing.run()
+        self.engine.forgive(session.id)
         session.adopt(identity)
         session.start()
 
@@ -256,13 +331,15 @@ class Fleet:
         if session in self._sessions:
             self._sessions[session].hear(notice)
 
-    def _on_lost(self, sessions: list[SessionId], given_up: bool) -> None:
-        for session in sessions:
-            if session in self._sessions:
-                self._sessions[session].hear(Lost(given_up))
+    def _on_lost(self, sessions: list[SessionId], loss: Loss) -> None:
+        self._tell(sessions, Lost(loss))
 
-    def _on_low_disk(self, sessions: list[SessionId]) -> None:
-        logger.error("The disk is nearly full: {} sessions were disconnected; free some space", len(sessions))
+    def _on_low_disk(self, sessions: list[SessionId], full: bool) -> None:
+        why = "The disk is nearly full" if full else "A worker can write nothing down"
+        logger.error("{}: {} sessions were disconnected; look at the disk", why, len(sessions))
+        self._tell(sessions, LowDisk(full))
+
+    def _tell(self, sessions: list[SessionId], news: News) -> None:
         for session in sessions:
             if session in self._sessions:
-                self._sessions[session].hear(LowDisk())
+                self._sessions[session].hear(news)

@@ -28,13 +28,14 @@ class Request(msgspec.Struct, tag=True, frozen=True, kw_only=True):
 
 
 class Configure(Request, frozen=True, kw_only=True):
-    """The first frame. Paths are absolute."""
+    """The first frame. Paths are absolute. `threads`: how many calls into the engine may be under way at once."""
 
     name: str
     inbox: str
     low_water_bytes: int
     sync: str
     lab: LabKeys | None
+    threads: int = 64
 
 
 class Open(Request, frozen=True, kw_only=True):
@@ -91,8 +92,25 @@ AnyRequest = Configure | Open | Close | Logout | Send | PairCode | OnWhatsApp | 
 
 
 @dataclass(frozen=True, slots=True)
+class SessionHealth:
+    """What a worker knows of a session, from what the engine did, in seconds since: None where it never did.
+
+    `pump`: its events are handed over; `socket`, `logged_in`: as the engine's events tell; `heard_s`: WhatsApp said or answered
+    anything; `event_s`: an event came; `sent_s`: WhatsApp acknowledged a send; `keepalive_errors`: in a row, just now.
+    """
+
+    pump: bool
+    socket: bool
+    logged_in: bool
+    heard_s: float
+    event_s: float | None = None
+    sent_s: float | None = None
+    keepalive_errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
-    """A worker's own figures. `silent_s`: seconds since each session last showed life; `rows`: inbox rows by kind since the start."""
+    """A worker's own figures, and those of its `sessions`. `rows`: inbox rows by kind since the start."""
 
     pid: int
     rss_bytes: int
@@ -100,7 +118,7 @@ class Health:
     descriptor_limit: int
     threads: int
     oldest_call_s: float
-    silent_s: dict[str, float]
+    sessions: dict[str, SessionHealth]
     rows: dict[str, int]
     untranslated: int
 
@@ -153,11 +171,20 @@ class Probed(msgspec.Struct, tag=True, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class PhoneSeen(msgspec.Struct, tag=True, frozen=True, kw_only=True):
+    """The account's own phone did something at `at_ms` (unix milliseconds). Told now and then, not each time."""
+
+    session: str
+    at_ms: int
+
+
 class LowDisk(msgspec.Struct, tag=True, frozen=True, kw_only=True):
-    """The disk is under its low-water mark: this worker has disconnected its sessions."""
+    """This worker has disconnected its sessions: the disk is under its low-water mark, or (not `full`) the inbox takes no row."""
+
+    full: bool = True
 
 
-Notice = Alive | Ended | Qr | LoginStatus | Probed | LowDisk
+Notice = Alive | Ended | Qr | LoginStatus | Probed | PhoneSeen | LowDisk
 FromWorker = Reply | Notice
 
 _encoder = msgspec.msgpack.Encoder()
@@ -165,7 +192,7 @@ _requests: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequ
 _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 
 
-def pack(frame: AnyRequest | FromWorker) -> bytes:
+def pack(frame: Request | FromWorker) -> bytes:
     """Answer *frame* with its length before it. Raises `ValueError` when it is too long."""
     body = _encoder.encode(frame)
     if len(body) > MAX_FRAME:

@@ -128,6 +128,14 @@ class Life:
     identity: Identity | None = None
 
 
+class Loss(StrEnum):
+    """What becomes of a session whose worker ended."""
+
+    RESTARTING = "restarting"  # another worker takes it
+    GIVEN_UP = "given_up"  # its worker crashed too often, with or without it
+    ISOLATED = "isolated"  # it is the one that ends its worker
+
+
 Words = Message | Receipt | Typing | Outcome | Life
 
 KINDS: dict[str, type[Words]] = {

@@ -30,6 +30,7 @@ OPEN_S = 10.0
 LOCKED_S, LOCKED_PAUSE_S = 15.0, 0.1
 
 UNREACHABLE = "WhatsApp cannot be reached: check the network, then ask for a new code."
+NOT_LINKED = "The phone confirmed, but WhatsApp did not let the session in: ask for a new code."
 FAULT = "The engine ended the pairing: ask for a new code."
 
 Throwaway = Callable[[SessionId, Callable[[frames.Notice], None]], Awaitable[WorkerProcess]]
@@ -62,6 +63,7 @@ class Pairing:
         self._over: Reason | None = None
         self._asked_at = time.monotonic()
         self._identity: Identity | None = None
+        self._linked_by: float | None = None  # monotonic
         self._sentence: str | None = None
         self._begun = False
         self._connected = False
@@ -138,14 +140,16 @@ class Pairing:
     async def _until_linked(self) -> None:
         """Hear news until the session is connected; leave when it failed or nobody asks any more."""
         while not (self._connected and self._identity):
-            patience = LINK_S if self._identity else max(0.0, self._asked_at + ASKED_S - time.monotonic())
+            patience = max(0.0, (self._linked_by or self._asked_at + ASKED_S) - time.monotonic())
             try:
                 async with asyncio.timeout(patience + 0.1):  # not wait_for, which may lose a cancellation to news
                     news = await self._news.get()
             except TimeoutError:
-                if self._identity or time.monotonic() - self._asked_at >= ASKED_S:
-                    await self._fail(Reason.PAIRING_ENDED)
+                if self._linked_by or time.monotonic() - self._asked_at >= ASKED_S:
+                    await self._fail(Reason.PAIRING_ENDED, NOT_LINKED if self._linked_by else None)
                 continue
+            if self._linked_by and time.monotonic() > self._linked_by:  # a phone that talks on is not linked for that
+                await self._fail(Reason.PAIRING_ENDED, NOT_LINKED)
             await self._take(news)
 
     async def _take(self, news: frames.Notice) -> None:
@@ -160,7 +164,7 @@ class Pairing:
                 await self._fail(Reason.PAIRING_ENDED, UNREACHABLE if news.error == "unreachable" else FAULT)
             case frames.LowDisk():
                 await self._fail(Reason.PAIRING_ENDED)
-            case frames.Probed():
+            case frames.Probed() | frames.PhoneSeen():
                 pass
 
     async def _show(self, code: str) -> None:
@@ -190,6 +194,7 @@ class Pairing:
         match life.sign:
             case Sign.IDENTITY:
                 self._begin(Reason.LINKING)
+                self._linked_by = self._linked_by or time.monotonic() + LINK_S
                 async with self._changed:
                     self._identity = life.identity
                     self._changed.notify_all()

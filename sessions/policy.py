@@ -5,22 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sessions.backoff import Retry
+from sessions.errors import Deadline, DiskFull, GivenUp, Isolated, Locked, SessionsError, WorkerGone
 from sessions.model import Life, Sign
 from sessions.state import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where a session goes. `retry`: connect again after the waits of this kind; `after_s`: or not before so many seconds."""
+    """Where a session goes. `retry`: connect again after the waits of this kind; `after_s`: or not before so many seconds.
+
+    `look_s`: look after so many seconds whether WhatsApp can be reached at all.
+    """
 
     reason: Reason
     detail: str = ""
     retry: Retry | None = None
     after_s: float | None = None
+    look_s: float | None = None
 
 
 DEAF_PATIENCE_S = 5.0  # between the engine's first missed keep-alive and our own reconnect
 RECONNECT_PATIENCE_S = 20.0  # how long the engine may reconnect by itself before we do it
+LOOK_S = 3.0  # it dials at once and after 2 s; where WhatsApp is away for everybody, its further dials help nobody
 
 _CONNECT_FAILURES = {
     "6": Reason.OUTDATED,  # ConnectFailureReason.CLIENT_OUTDATED
@@ -33,7 +39,7 @@ def judge(life: Life) -> Verdict | None:
         case Sign.CONNECTED | Sign.KEEPALIVE_RESTORED:
             return Verdict(Reason.CONNECTED)
         case Sign.DISCONNECTED:
-            return Verdict(Reason.RECONNECTING, after_s=RECONNECT_PATIENCE_S)
+            return Verdict(Reason.RECONNECTING, after_s=RECONNECT_PATIENCE_S, look_s=LOOK_S)
         case Sign.KEEPALIVE_TIMEOUT:
             return Verdict(Reason.DEAF, retry=Retry.REOPEN, after_s=DEAF_PATIENCE_S)
         case Sign.STREAM_ERROR:
@@ -54,6 +60,22 @@ def judge(life: Life) -> Verdict | None:
             )
         case Sign.IDENTITY | Sign.PAIRED | Sign.PAIR_FAILED | Sign.OFFLINE_DONE:
             return None
+
+
+_REFUSALS: tuple[tuple[type[SessionsError], Verdict], ...] = (
+    (Locked, Verdict(Reason.LOCKED, retry=Retry.LOCKED)),
+    (DiskFull, Verdict(Reason.DISK_FULL, retry=Retry.DISK_FULL)),
+    (WorkerGone, Verdict(Reason.WORKER_RESTARTING, retry=Retry.WORKER)),
+    (Isolated, Verdict(Reason.ISOLATED)),
+    (GivenUp, Verdict(Reason.CRASH_LOOP)),
+    (Deadline, Verdict(Reason.UNREACHABLE, retry=Retry.FIRST_CONNECT)),
+)
+
+
+def refusal(error: SessionsError) -> Verdict:
+    """Answer where a session goes that could not be opened."""
+    found = (verdict for kind, verdict in _REFUSALS if isinstance(error, kind))
+    return next(found, Verdict(Reason.REFUSED, retry=Retry.REFUSED))
 
 
 def _banned(life: Life) -> Verdict:

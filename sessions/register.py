@@ -26,6 +26,9 @@ class Record:
     detail: str = ""
     since: float = 0.0
     retry_at: float | None = None  # unix seconds: not before (a ban's end)
+    phone_seen_at: float | None = (
+        None  # unix seconds: when the account's own phone last did something, as far as it shows
+    )
 
     @property
     def paired(self) -> bool:
@@ -57,7 +60,7 @@ class Register:
         return records
 
     def save(self, record: Record) -> None:
-        """Write *record* so that a crash leaves the old one or the new one."""
+        """Write *record* so that a crash or a power cut leaves the old one or the new one. Waits for the disk."""
         fd, name = tempfile.mkstemp(dir=self.folder, prefix=f".{record.id}.")
         try:
             with os.fdopen(fd, "wb") as file:
@@ -65,6 +68,7 @@ class Register:
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(self.folder / f"{record.id}.json")
+            self._sync_folder()
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -80,6 +84,13 @@ class Register:
         self.erase_credentials(session)
         (self.folder / f"{session}.lock").unlink(missing_ok=True)
 
+    def _sync_folder(self) -> None:
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
     def _read(self, path: Path) -> Record:
         try:
             return msgspec.json.decode(path.read_bytes(), type=Record)
@@ -91,4 +102,4 @@ class Register:
 
 def without_credentials(record: Record, reason: Reason, since: float) -> Record:
     """Answer *record* after its account was unlinked."""
-    return replace(record, identity=None, reason=reason.code, detail="", since=since, retry_at=None)
+    return replace(record, identity=None, reason=reason.code, detail="", since=since, retry_at=None, phone_seen_at=None)

@@ -104,8 +104,8 @@ class Reason(Enum):
     REPLACED = Meaning(
         Status.ERROR,
         Next.CHOOSE,
-        "Esta conexão foi aberta em outro lugar: encerre a outra, ou aguarde a nova tentativa.",
-        "This session was opened somewhere else: end the other one, or wait for the next try.",
+        "Esta conexão foi aberta em outro lugar: encerre a outra e conecte de novo.",
+        "This session was opened somewhere else: end the other one, then connect again.",
     )
     BANNED = Meaning(
         Status.ERROR,
@@ -139,6 +139,12 @@ class Reason(Enum):
         "O disco está quase cheio: libere espaço. O WhatsApp guarda as mensagens até lá.",
         "The disk is nearly full: free some space. WhatsApp keeps the messages until then.",
     )
+    UNWRITABLE = Meaning(
+        Status.ERROR,
+        Next.CHOOSE,
+        "O Vigia não consegue gravar o que chega: veja o disco. O WhatsApp guarda as mensagens até lá.",
+        "Vigia cannot write down what arrives: check the disk. WhatsApp keeps the messages until then.",
+    )
     LOCKED = Meaning(
         Status.ERROR,
         Next.WAIT,
@@ -150,6 +156,12 @@ class Reason(Enum):
         Next.FIX_US,
         "O motor falhou vezes demais e foi parado: veja o registro e reinicie.",
         "The engine crashed too often and was stopped: see the log, then restart it.",
+    )
+    ISOLATED = Meaning(
+        Status.ERROR,
+        Next.FIX_US,
+        "O motor falha sempre que esta conexão abre: ela foi separada das outras, e é tentada de novo de vez em quando.",
+        "The engine fails whenever this session is open: it was set apart from the others, and is tried again now and then.",
     )
 
     @property
@@ -187,7 +199,9 @@ _PAIRING_FAILED = frozenset({_R.PAIRING_ENDED, _R.PASSKEY_REQUIRED, _R.OUTDATED}
 _TRYING = frozenset({_R.STARTING, _R.RECONNECTING, _R.UNREACHABLE, _R.WORKER_RESTARTING, _R.LOCKED})
 RUNNING = _TRYING | {_R.CONNECTED, _R.DEAF}
 """The engine has it, or is about to."""
-_HELD = frozenset({_R.REPLACED, _R.BANNED, _R.OUTDATED, _R.REFUSED, _R.DISK_FULL, _R.CRASH_LOOP})
+_HELD = frozenset(
+    {_R.REPLACED, _R.BANNED, _R.OUTDATED, _R.REFUSED, _R.DISK_FULL, _R.UNWRITABLE, _R.CRASH_LOOP, _R.ISOLATED}
+)
 _VERDICTS = _HELD | {_R.LOGGED_OUT, _R.STOPPED}
 """What may strike any session that has credentials and runs."""
 

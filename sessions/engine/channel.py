@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from sessions import frames
-from sessions.errors import Deadline, WorkerGone, by_code
+from sessions.errors import Busy, Deadline, NotAsked, TooLong, WorkerGone, by_code
 
 R = TypeVar("R", bound=frames.Request)
 
@@ -35,19 +35,18 @@ class Channel:
     ) -> frames.Reply:
         """Ask for *kind* with *fields*. The worker may take *deadline_s* once it is our turn; we wait *patience_s* in all.
 
-        Raises what the worker answered, `Deadline`, or `WorkerGone`.
+        Raises what the worker answered, `Deadline`, or `WorkerGone`. `NotAsked`, `Busy` (it takes nothing in) and `TooLong` say that
+        it was never asked.
         """
-        if not self._open:
-            raise WorkerGone
         number = next(self._numbers)
+        packed = _packed(kind(id=number, deadline_s=deadline_s, **fields))
+        until = asyncio.get_running_loop().time() + (patience_s or deadline_s + GRACE_S)
+        await self._has_room(until)
         answer: asyncio.Future[frames.Reply] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         try:
-            request: Any = kind(id=number, deadline_s=deadline_s, **fields)
-            self._writer.write(frames.pack(request))
-            async with asyncio.timeout(
-                patience_s or deadline_s + GRACE_S
-            ):  # wait_for would lose a cancellation to an answer
+            self._writer.write(packed)
+            async with asyncio.timeout_at(until):  # wait_for would lose a cancellation to an answer
                 reply = await answer
         except TimeoutError:
             raise Deadline from None
@@ -66,6 +65,19 @@ class Channel:
             return
         finally:
             self._end()
+
+    async def _has_room(self, until: float) -> None:
+        """Wait until the worker has taken in what it was told before."""
+        try:
+            async with asyncio.timeout_at(until):
+                if self._open:
+                    await self._writer.drain()
+        except TimeoutError:
+            raise Busy from None
+        except ConnectionError:
+            raise NotAsked from None
+        if not self._open:
+            raise NotAsked
 
     async def _frame(self) -> frames.FromWorker:
         length = int.from_bytes(await self._reader.readexactly(4), "big")
@@ -87,3 +99,10 @@ class Channel:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(WorkerGone())
+
+
+def _packed(request: frames.Request) -> bytes:
+    try:
+        return frames.pack(request)
+    except ValueError:
+        raise TooLong from None

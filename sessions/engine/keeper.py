@@ -20,6 +20,8 @@ PING_EVERY_S = 5.0
 PING_DEADLINE_S = 10.0
 STABLE_S = 60.0  # a worker that lived so long begins with a clean slate
 CRASHES_IN_A_ROW = 6
+BLAMED_AFTER = 4  # crashes in a row of a worker that was ready: one of its sessions may be the cause
+SUSPECT_AFTER = 2  # the same for sessions that were already told apart from others for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,11 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Who is told of a worker's life. `down` says whether it was given up."""
+    """Who is told of a worker's life. `down` says whether it was given up; `steady`, that one lives longer than crashes take."""
 
     down: Callable[[int, bool], None]
     hearing: Hearing
+    steady: Callable[[int], None] = lambda _number: None
 
 
 class Keeper:
@@ -59,6 +62,7 @@ class Keeper:
         events: Events,
         *,
         budget: Budget | None = None,
+        suspect: bool = False,
         chance: Random = random.random,
     ) -> None:
         self.number = number
@@ -66,7 +70,10 @@ class Keeper:
         self.health: frames.Health | None = None
         self.starts = 0
         self.gave_up = False
+        self.was_ready = False  # the last process came so far; if not, no session can be the cause of its end
+        self.health_at = 0.0  # monotonic
         self._launch = launch
+        self._blamed_after = SUSPECT_AFTER if suspect else BLAMED_AFTER
         self._events = events
         self._budget = budget or Budget()
         self._chance = chance
@@ -100,6 +107,11 @@ class Keeper:
             raise WorkerGone
         return self._process
 
+    @property
+    def up(self) -> bool:
+        """Whether a worker runs at this moment."""
+        return self._process is not None and self._settled.is_set()
+
     def recycle(self, why: str) -> None:
         """Replace the worker by a new one: drained, without counting as a crash."""
         self._recycle = self._recycle or why
@@ -131,7 +143,7 @@ class Keeper:
             if self._leaving:
                 return
             crashes = 0 if planned else (1 if time.monotonic() - began > STABLE_S else crashes + 1)
-            self.gave_up = crashes >= CRASHES_IN_A_ROW
+            self.gave_up = crashes >= (self._blamed_after if self.was_ready else CRASHES_IN_A_ROW)
             self._events.down(self.number, self.gave_up)
             if self.gave_up:
                 await self._wait_for_revival()
@@ -141,12 +153,14 @@ class Keeper:
 
     async def _one_life(self) -> bool:
         """Run one process from start to end; answers whether its end was planned."""
+        self.was_ready = False
         try:
             self._process = process = await WorkerProcess.start(self.name, self._launch, self._events.hearing)
         except (SessionsError, OSError) as error:
             logger.error("Worker {} did not start: {} Its last lines: {}", self.name, error, "\n".join(_notes(error)))
             return False
         self.starts += 1
+        self.was_ready = True
         self._recycle = None
         self._settled.set()
         logger.info("Worker {} is ready (pid {})", self.name, process.pid)
@@ -167,6 +181,7 @@ class Keeper:
 
     async def _watch(self, process: WorkerProcess) -> None:
         """Ask after the worker's health; end it when it does not answer or asks too much."""
+        began, told = time.monotonic(), False
         while True:
             try:
                 reply = await process.channel.ask(frames.Ping, deadline_s=PING_DEADLINE_S)
@@ -177,7 +192,10 @@ class Keeper:
                     logger.error("Worker {} does not answer: it is replaced", self.name)
                 await process.kill()
                 return
-            self.health = reply.health
+            self.health, self.health_at = reply.health, time.monotonic()
+            if not told and time.monotonic() - began > STABLE_S:
+                told = True
+                self._events.steady(self.number)
             if reply.health:
                 self._recycle = self._recycle or self._budget.passed(reply.health)
             if self._recycle:
@@ -187,7 +205,7 @@ class Keeper:
             await asyncio.sleep(PING_EVERY_S)
 
     async def _wait_for_revival(self) -> None:
-        logger.critical("Worker {} crashed {} times in a row and was stopped", self.name, CRASHES_IN_A_ROW)
+        logger.critical("Worker {} crashed too often in a row and was stopped", self.name)
         self._revive.clear()
         self._settled.set()
         await self._revive.wait()

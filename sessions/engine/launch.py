@@ -56,12 +56,13 @@ def free_bytes(path: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Everything a new worker needs. `command` gets two descriptor numbers appended."""
+    """Everything a new worker needs. `threads`: calls into its engine at once; `command` gets two descriptor numbers appended."""
 
     spool: Path
     lab: Lab | None = None
     low_water_bytes: int = LOW_WATER_BYTES
     sync: str = "normal"
+    threads: int = 64
     free_bytes: Callable[[Path], int] = free_bytes
     command: tuple[str, ...] = field(default=(sys.executable, "-I", "-m", "sessions.worker"))
 

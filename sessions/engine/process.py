@@ -111,6 +111,7 @@ class WorkerProcess:
             low_water_bytes=launch.low_water_bytes,
             sync=launch.sync,
             lab=launch.lab.keys if launch.lab else None,
+            threads=launch.threads,
         )
 
     def _listen(self, hearing: Hearing) -> None:

@@ -14,7 +14,7 @@ from sessions.worker.gate import Gate
 
 T = TypeVar("T")
 
-THREADS = 32  # the engine holds one for up to 75 s when WhatsApp does not answer
+THREADS = 64  # unless the hub says otherwise; the engine holds one for up to 75 s when WhatsApp does not answer
 ENTRY_S = 0.05  # after this the engine has long looked its session up
 MAX_WAITING = 2000
 
@@ -22,10 +22,11 @@ MAX_WAITING = 2000
 class Calls:
     """Runs blocking engine functions. A call that outlives its deadline goes on in its thread; only the waiting ends."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, threads: int | None = None) -> None:
+        threads = threads or THREADS
         self._gate = gate
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="engine-call")
-        self._free = asyncio.Semaphore(THREADS)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine-call")
+        self._free = asyncio.Semaphore(threads)
         self._waiting = 0
         self._began: dict[asyncio.Future[Any], float] = {}
 

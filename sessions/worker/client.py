@@ -83,13 +83,15 @@ class Client:
         self._ended = asyncio.Event()
         self._begun = False
         self._closing = False
-        self._last_event = time.monotonic()
+        self._last_sign = time.monotonic()
+        self.last_event: float | None = None  # monotonic, as all of them
+        self.last_sent: float | None = None
         self._kept: tuple[Any, ...] = ()  # what the engine keeps pointers to; never collected while it may call
 
     @property
     def silent_s(self) -> float:
         """Seconds since WhatsApp last said or answered anything. That the engine refuses something is no answer."""
-        return time.monotonic() - self._last_event
+        return time.monotonic() - self._last_sign
 
     @property
     def running(self) -> bool:
@@ -98,7 +100,17 @@ class Client:
 
     def heard(self) -> None:
         """Note a sign of life."""
-        self._last_event = time.monotonic()
+        self._last_sign = time.monotonic()
+
+    def sent(self) -> None:
+        """Note that WhatsApp acknowledged a send."""
+        self.last_sent = time.monotonic()
+        self.heard()
+
+    @staticmethod
+    def since(at: float | None) -> float | None:
+        """Answer the seconds since *at*, None for what never happened."""
+        return None if at is None else time.monotonic() - at
 
     async def open(self, gate: Gate, *, deadline_s: float) -> None:
         """Start the engine's thread for this session, alone in the engine until it shows a first sign. Returns then, or at the deadline."""
@@ -231,6 +243,7 @@ class Client:
         )
 
     def _on_event(self, _uuid: int, data: int, size: int, code: int) -> None:
+        self.last_event = time.monotonic()
         self.heard()
         self._callbacks.event(self.session, code, ctypes.string_at(data, size) if size else b"")
         self.heard()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from sessions import frames
 from sessions.errors import Busy, EngineRefused, FixUs, SendError, SessionsError, UnknownSession
 from sessions.locks import FileLock
-from sessions.model import Life, Outcome, SendStatus, Sign
+from sessions.model import Life, Message, Outcome, Receipt, SendStatus, Sign, Words
 from sessions.worker import to_whatsapp
 from sessions.worker.calls import Calls
 from sessions.worker.client import Callbacks, Client, End
@@ -22,7 +23,9 @@ MAX_TURNS = 1000  # sends of one session that may wait for their turn
 
 ENGINE_SEND_S = 200.0  # the engine's own waits end before this: 75 s each for addresses, keys and the answer
 
-_ONLINE = {
+PHONE_TOLD_S = 900.0  # a phone that is used is told of so often, not at each of its receipts
+
+_SOCKET = {
     Sign.CONNECTED: True,
     Sign.DISCONNECTED: False,
     Sign.LOGGED_OUT: False,
@@ -31,6 +34,7 @@ _ONLINE = {
     Sign.OUTDATED: False,
     Sign.CONNECT_FAILURE: False,
 }
+_LOGGED_IN = {**_SOCKET, Sign.STREAM_ERROR: False}  # the engine then forgets its login, and leaves the socket open
 
 Tell = Callable[[frames.Notice], None]
 
@@ -42,21 +46,58 @@ class Seat:
         self.client = client
         self.lock = lock
         self.online = False
+        self.logged_in = False
+        self.keepalive_errors = 0
+        self.user: frozenset[str] = frozenset()  # the account's own names
+        self.phone_told = float("-inf")  # monotonic
         self.deaf = False  # it was told that this session does not answer
         self.turn = asyncio.Lock()  # first come, first served: texts to one chat keep their order
         self.waiting = 0
+
+    def take(self, life: Life) -> None:
+        """Note what a sign of life says about the connection."""
+        self.online = _SOCKET.get(life.sign, self.online)
+        self.logged_in = _LOGGED_IN.get(life.sign, self.logged_in)
+        if life.sign is Sign.KEEPALIVE_TIMEOUT:
+            self.keepalive_errors += 1
+        elif life.sign in (Sign.KEEPALIVE_RESTORED, Sign.CONNECTED):
+            self.keepalive_errors = 0
+        if life.identity:
+            named = filter(None, (life.identity.jid, life.identity.lid))
+            self.user = frozenset(_user(name) for name in named)
+
+    def health(self) -> frames.SessionHealth:
+        """Answer how the session is, as far as this process knows."""
+        client = self.client
+        return frames.SessionHealth(
+            pump=client.running,
+            socket=self.online,
+            logged_in=self.logged_in,
+            heard_s=client.silent_s,
+            event_s=client.since(client.last_event),
+            sent_s=client.since(client.last_sent),
+            keepalive_errors=self.keepalive_errors,
+        )
+
+
+def _user(jid: str) -> str:
+    """A name without its device: "5511...:3@s.whatsapp.net" is "5511...@s.whatsapp.net"."""
+    user, _, server = jid.partition("@")
+    return f"{user.partition(':')[0]}@{server}"
 
 
 class Host:
     """Opens, closes and serves the sessions of this process."""
 
-    def __init__(self, library: Library, journal: Journal, tell: Tell, lab: frames.LabKeys | None) -> None:
+    def __init__(
+        self, library: Library, journal: Journal, tell: Tell, lab: frames.LabKeys | None, *, threads: int | None = None
+    ) -> None:
         self._library = library
         self._journal = journal
         self._tell = tell
         self._lab = lab
         self._gate = Gate()
-        self.calls = Calls(self._gate)
+        self.calls = Calls(self._gate, threads)
         self._starts = asyncio.Lock()
         self.seats: dict[str, Seat] = {}
         self._gone: list[Client] = []  # the engine may hold pointers into them for as long as this process lives
@@ -67,12 +108,29 @@ class Host:
             ended=self._on_ended,
         )
 
+    def on_words(self, session: str, words: Words) -> None:
+        """Pass on what the hub has to know at once. On the loop."""
+        if isinstance(words, Life):
+            self.on_life(session, words)
+        elif isinstance(words, Message | Receipt):
+            self.on_phone(session, words)
+
     def on_life(self, session: str, life: Life) -> None:
         """Pass a sign of life on. On the loop."""
         seat = self.seats.get(session)
-        if seat and life.sign in _ONLINE:
-            seat.online = _ONLINE[life.sign]
+        if seat:
+            seat.take(life)
         self._tell(frames.Alive(session=session, life=life))
+
+    def on_phone(self, session: str, words: Message | Receipt) -> None:
+        """Tell now and then that the account's own phone lives. On the loop."""
+        seat = self.seats.get(session)
+        if seat is None or seat.user.isdisjoint((words.sender.jid, words.sender.alt)):
+            return
+        now = time.monotonic()
+        if now - seat.phone_told > PHONE_TOLD_S:
+            seat.phone_told = now
+            self._tell(frames.PhoneSeen(session=session, at_ms=words.at_ms))
 
     async def open(self, request: frames.Open) -> frames.Reply:
         """Take the session's lock and start it; starts go one at a time."""
@@ -120,6 +178,8 @@ class Host:
     async def disconnect_all(self) -> None:
         """Disconnect every session and wait until the engine has handed over what it holds."""
         seats = list(self.seats.values())
+        for seat in seats:
+            seat.online = seat.logged_in = False  # the engine says nothing of a disconnect that was asked for
         await asyncio.gather(
             *(seat.client.disconnect() for seat in seats if seat.client.running), return_exceptions=True
         )
@@ -153,7 +213,7 @@ class Host:
             outcome = to_whatsapp.outcome(request.ref, request.to, answer)
             self._journal.outcome(request.session, outcome)
             if outcome.status is SendStatus.SENT:
-                seat.client.heard()
+                seat.client.sent()
             return outcome
 
         # The turn ends with the engine's call, not with our waiting for it: the engine sends one at a time anyway.
@@ -192,7 +252,7 @@ class Host:
     def _on_ended(self, session: str, end: End, detail: str) -> None:
         seat = self.seats.get(session)
         if seat:
-            seat.online = False
+            seat.online = seat.logged_in = False
         if end is not End.STOPPED:
             self._tell(frames.Ended(session=session, error=end, detail=detail))
 

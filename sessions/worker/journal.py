@@ -8,10 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeGuard
 
-from sessions.errors import SessionsError
+from sessions.errors import DiskFull, SessionsError
 from sessions.inbox import InboxWriter, Row
-from sessions.model import RAW, Life, Outcome, Words, encode, kind_of
+from sessions.model import RAW, Life, Message, Outcome, Receipt, Words, encode, kind_of
 
 OUR_OWN = -1
 """The event code of rows that the engine did not cause."""
@@ -20,14 +21,18 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 log = logging.getLogger(__name__)
 
 Translate = Callable[[int, bytes], Words | None]
-Notify = Callable[[str, Life], None]
+Notify = Callable[[str, Words], None]
 
 
 class Journal:
-    """Called on the engine's own threads. Nothing is awaited before the row is written, and nothing is ever raised to the engine."""
+    """Called on the engine's own threads. Nothing is awaited before the row is written, and nothing is ever raised to the engine.
+
+    *notify* is told of signs of life, and of what may come from the account's own phone; *on_failure*, that a row was not taken, and
+    whether for want of disk.
+    """
 
     def __init__(
-        self, inbox: InboxWriter, translate: Translate, notify: Notify, *, on_failure: Callable[[], None]
+        self, inbox: InboxWriter, translate: Translate, notify: Notify, *, on_failure: Callable[[bool], None]
     ) -> None:
         self._inbox = inbox
         self._translate = translate
@@ -43,7 +48,7 @@ class Journal:
         words, body, error = self._words(code, raw)
         kind = kind_of(words) if words else RAW
         self._keep(Row(session=session, kind=kind, code=code, at_us=at_us, body=body, raw=raw, error=error))
-        if isinstance(words, Life):
+        if isinstance(words, Life) or _of_a_phone(words):
             with suppress(RuntimeError):  # the loop is closed: the process is about to end
                 self._notify(session, words)
 
@@ -79,12 +84,19 @@ class Journal:
             except Exception as error:  # noqa: BLE001  # raised to the engine it would be an event lost
                 _log_refusal(error, pause)
                 with suppress(RuntimeError):  # as above
-                    self._on_failure()
+                    self._on_failure(isinstance(error, DiskFull))
                 time.sleep(pause)
                 pause = min(LONGEST_PAUSE_S, pause * 2)
         with self._count_lock:
             self.rows[row.kind] += 1
             self.untranslated += row.kind == RAW
+
+
+def _of_a_phone(words: Words | None) -> TypeGuard[Message | Receipt]:
+    """Whether a phone said this, whose ever: linked devices have numbers from 1 on."""
+    if isinstance(words, Message):
+        return words.from_me and words.sender.device == 0
+    return isinstance(words, Receipt) and words.sender.device == 0
 
 
 def _log_refusal(error: Exception, pause: float) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sessions import frames
 from sessions.errors import FixUs, NotConnected
 from sessions.inbox import InboxWriter
-from sessions.model import Life
+from sessions.model import Words
 from sessions.worker import budgets, lab_mode
 from sessions.worker.host import Host
 from sessions.worker.journal import Journal, Translate
@@ -56,10 +56,10 @@ class Program:
             low_water_bytes=configure.low_water_bytes,
             sync="full" if configure.sync == "full" else "normal",
             wake=self._ring,
-            on_low=self._on_disk_low,
+            on_low=lambda: self._on_refused(True),
         )
-        self._journal = Journal(self._inbox, self._translate, self._notify, on_failure=self._on_disk_low)
-        self._host = Host(self._library, self._journal, self._link.tell, configure.lab)
+        self._journal = Journal(self._inbox, self._translate, self._notify, on_failure=self._on_refused)
+        self._host = Host(self._library, self._journal, self._link.tell, configure.lab, threads=configure.threads)
         self._disk_task: asyncio.Task[None] | None = None
 
     async def _handle(self, request: frames.AnyRequest) -> frames.Reply:
@@ -85,9 +85,9 @@ class Program:
             case frames.Configure():
                 raise FixUs("this worker is configured already")
 
-    def _notify(self, session: str, life: Life) -> None:
-        """On an engine thread: pass the sign to the loop."""
-        self._loop.call_soon_threadsafe(self._host.on_life, session, life)
+    def _notify(self, session: str, words: Words) -> None:
+        """On an engine thread: pass it to the loop."""
+        self._loop.call_soon_threadsafe(self._host.on_words, session, words)
 
     def _ring(self) -> None:
         """Wake the hub's reader; when its queue is full a wake is pending anyway."""
@@ -96,17 +96,17 @@ class Program:
         except OSError:
             return
 
-    def _on_disk_low(self) -> None:
+    def _on_refused(self, full: bool) -> None:
         """On any thread."""
-        self._loop.call_soon_threadsafe(self._disk_low)
+        self._loop.call_soon_threadsafe(self._refused, full)
 
-    def _disk_low(self) -> None:
+    def _refused(self, full: bool) -> None:
         """Disconnect everything while what the engine holds can still be written; WhatsApp keeps the rest."""
         if self._leaving:
             return  # all are being disconnected anyway, and a row that comes too late for a closed inbox is no full disk
         if self._disk_task is None or self._disk_task.done():
             self._disk_task = self._loop.create_task(self._host.disconnect_all(), name="disk-low")
-            self._link.tell(frames.LowDisk())
+            self._link.tell(frames.LowDisk(full=full))
 
     def _health(self) -> frames.Health:
         return frames.Health(
@@ -116,7 +116,7 @@ class Program:
             descriptor_limit=budgets.descriptor_limit(),
             threads=budgets.threads(),
             oldest_call_s=self._host.calls.oldest_s,
-            silent_s={session: seat.client.silent_s for session, seat in self._host.seats.items()},
+            sessions={session: seat.health() for session, seat in self._host.seats.items()},
             rows=dict(self._journal.rows),
             untranslated=self._journal.untranslated,
         )

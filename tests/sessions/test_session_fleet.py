@@ -139,7 +139,54 @@ async def test_disconnected_it_stays_paired_and_connects_when_told_to(fleet: Fle
     assert fleet.workers() == []
     fleet.connect(session)
     await until(lambda: fleet.workers())
-    assert fleet.register.load()[0].wanted
+    await until(lambda: fleet.register.load()[0].wanted)
+
+
+async def test_connected_again_while_it_is_still_being_disconnected_it_is_connected(fleet: Fleet, until):
+    """The last wish counts, and what state it says is what it is."""
+    session = await paired(fleet)
+    await until(lambda: any(view.health for view in fleet.workers()))
+    for _ in range(3):
+        leaving = asyncio.create_task(fleet.disconnect(session))
+        await until(lambda: fleet.view(session).state.reason is Reason.STOPPED)
+        fleet.connect(session)
+        await leaving
+        assert fleet.view(session).state.reason is Reason.STARTING
+        await until(lambda: [view.sessions for view in fleet.workers()] == [1])
+    await fleet.disconnect(session)
+    assert (fleet.view(session).state.reason, fleet.workers()) == (Reason.STOPPED, [])
+
+
+async def test_while_it_is_unlinked_nobody_connects_or_pairs_it(fleet: Fleet, until):
+    session = await paired(fleet)
+    await until(lambda: any(view.health for view in fleet.workers()))
+    leaving = asyncio.create_task(fleet.remove(session))
+    await until(lambda: session in fleet._parting)
+    with pytest.raises(Busy):
+        fleet.connect(session)
+    with pytest.raises(Busy):
+        await fleet.logout(session)
+    await leaving
+    with pytest.raises(UnknownSession):
+        fleet.connect(session)
+    assert list(fleet.register.folder.iterdir()) == []
+
+
+async def test_the_truth_of_a_session_comes_from_its_worker(fleet: Fleet, until):
+    session = await paired(fleet)
+    await until(lambda: any(view.health for view in fleet.workers()))
+    truth = fleet.truth(session)
+    assert (truth.worker, truth.worker_alive, truth.pump) == ("w1", True, None)
+    assert (truth.view.id, truth.view.state.reason) == (session, Reason.STARTING)
+    await fleet.disconnect(session)
+    assert (fleet.truth(session).worker, fleet.truth(session).worker_alive) == (None, False)
+
+
+async def test_a_session_once_isolated_is_alone_again_after_a_new_start(tmp_path: Path, fleet: Fleet, until):
+    for name, reason in (("1", "isolated"), ("2", "connected"), ("3", "connected")):
+        fleet.register.save(Record(SessionId(name), identity=WHO, reason=reason))
+    await fleet.start()
+    await until(lambda: sorted(view.sessions for view in fleet.workers()) == [1, 2])
 
 
 async def test_logged_out_it_keeps_nothing_of_the_account(fleet: Fleet, until):

@@ -28,7 +28,7 @@ REQUESTS: list[frames.AnyRequest] = [
 
 HEALTH = frames.Health(
     pid=7, rss_bytes=1 << 33, descriptors=5, descriptor_limit=9, threads=3, oldest_call_s=0.25,
-    silent_s={"s": 1.5}, rows={"message": 3}, untranslated=1,
+    sessions={"s": frames.SessionHealth(pump=True, socket=True, logged_in=True, heard_s=1.5)}, rows={"message": 3}, untranslated=1,
 )  # fmt: skip
 WHO = Identity(jid="5511:1@s.whatsapp.net", lid="99:1@lid", phone="5511", push_name="Zé")
 
@@ -45,6 +45,7 @@ ANSWERS: list[frames.FromWorker] = [
     frames.Qr(session="s", code="2@abc"),
     frames.LoginStatus(session="s", status="timeout"),
     frames.Probed(session="s", answered=False, detail="Busy"),
+    frames.PhoneSeen(session="s", at_ms=1_700_000_000_000),
     frames.LowDisk(),
 ]
 

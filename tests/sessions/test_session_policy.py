@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sessions.backoff import Retry
 from sessions.model import Identity, Life, Sign
-from sessions.policy import DEAF_PATIENCE_S, RECONNECT_PATIENCE_S, Verdict, judge
+from sessions.policy import DEAF_PATIENCE_S, LOOK_S, RECONNECT_PATIENCE_S, Verdict, judge
 from sessions.state import Next, Reason
 
 WHO = Identity(jid="5511999990000:1@s.whatsapp.net", lid=None, phone="5511999990000")
@@ -20,7 +20,7 @@ TABLE: list[tuple[Life, Verdict | None]] = [
     (Life(Sign.OFFLINE_DONE, code="7"), None),
     (Life(Sign.CONNECTED), Verdict(Reason.CONNECTED)),
     (Life(Sign.KEEPALIVE_RESTORED), Verdict(Reason.CONNECTED)),
-    (Life(Sign.DISCONNECTED), Verdict(Reason.RECONNECTING, after_s=RECONNECT_PATIENCE_S)),
+    (Life(Sign.DISCONNECTED), Verdict(Reason.RECONNECTING, after_s=RECONNECT_PATIENCE_S, look_s=LOOK_S)),
     (Life(Sign.KEEPALIVE_TIMEOUT, code="1"), Verdict(Reason.DEAF, retry=Retry.REOPEN, after_s=DEAF_PATIENCE_S)),
     (Life(Sign.STREAM_ERROR, code="463"), Verdict(Reason.DEAF, "463", retry=Retry.REOPEN)),
     (Life(Sign.LOGGED_OUT, code="2"), Verdict(Reason.LOGGED_OUT)),

@@ -8,9 +8,11 @@ from typing import Any
 
 from sessions import frames
 from sessions.errors import SessionsError
-from sessions.model import Identity, Life, SessionId, Sign
+from sessions.model import Identity, Life, Loss, SessionId, Sign
+from sessions.news import Lost, LowDisk
+from sessions.ports import Tools
 from sessions.register import Record, Register
-from sessions.session import Lost, LowDisk, Session, Tools
+from sessions.session import Session
 from sessions.state import Reason, State
 
 ONE = SessionId("2f5c7a10-0000-4000-8000-000000000001")
@@ -27,12 +29,14 @@ class Bench:
         self.answers: list[SessionsError | Exception | None] = []
         self.holding: asyncio.Event | None = None
         self.reached = True
+        self.turns: list[float] = []
         self.now = now
         self.states: list[Reason] = []
         self.kept: list[Record] = []
         tools = Tools(
             engine=self,
             reachable=self.reachable,
+            turn=self.turn,
             register=Register(folder),
             keep=self.kept.append,
             changed=self.changed,
@@ -52,6 +56,13 @@ class Bench:
     async def close(self, session: SessionId) -> None:
         assert session == ONE
         self.calls.append("close")
+
+    async def rest(self, session: SessionId) -> None:
+        assert session == ONE
+        self.calls.append("rest")
+
+    def turn(self) -> float:
+        return self.turns.pop(0) if self.turns else 0.0
 
     async def reachable(self) -> bool:
         return self.reached
@@ -95,8 +106,10 @@ FAULTS: list[tuple[str, Any, Reason, float | None]] = [
     ("engine ended", frames.Ended(session=ONE, error="engine"), Reason.DEAF, 0.5),
     ("dial refused", frames.Ended(session=ONE, error="unreachable"), Reason.UNREACHABLE, 1.0),
     ("probe unanswered", frames.Probed(session=ONE, answered=False), Reason.DEAF, 0.5),
-    ("given up", lambda: Lost(given_up=True), Reason.CRASH_LOOP, None),
+    ("given up", lambda: Lost(Loss.GIVEN_UP), Reason.CRASH_LOOP, None),
+    ("isolated", lambda: Lost(Loss.ISOLATED), Reason.ISOLATED, None),
     ("disk low", LowDisk(), Reason.DISK_FULL, 5.0),
+    ("inbox broken", LowDisk(full=False), Reason.UNWRITABLE, 5.0),
     ("credentials gone", frames.Qr(session=ONE, code="2@x"), Reason.LOGGED_OUT, None),
     ("credentials gone, said otherwise", frames.LoginStatus(session=ONE, status="timeout"), Reason.LOGGED_OUT, None),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from session_bench import Bench
 
-from sessions import session as session_module
+from sessions import plan as plan_module
 from sessions.backoff import Retry
 from sessions.model import Sign
 from sessions.state import Reason
@@ -43,5 +43,5 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Retry, int]]:
         asked.append((kind, failures))
         return 0.001
 
-    monkeypatch.setattr(session_module, "wait_s", wait_s)
+    monkeypatch.setattr(plan_module, "wait_s", wait_s)
     return asked

@@ -10,10 +10,11 @@ import pytest
 from session_bench import DAY_S, FAULTS, NOW, ONE, WHO, Bench, hear
 
 from sessions import frames
+from sessions import plan as plan_module
 from sessions import session as session_module
 from sessions.backoff import Retry
-from sessions.model import Life, Sign
-from sessions.session import Lost, LowDisk
+from sessions.model import Life, Loss, Sign
+from sessions.news import Lost, LowDisk
 from sessions.state import Reason
 
 # -- what the engine says ----------------------------------------------------------------------------------------------
@@ -60,6 +61,66 @@ async def test_what_heals_by_itself_is_not_opened_anew(connected: Bench, until):
     assert connected.calls == []
 
 
+async def test_away_for_everybody_the_engine_rests_and_is_not_asked_again_until_whatsapp_is_back(
+    connected: Bench, until
+):
+    connected.reached = False
+    connected.live(Sign.DISCONNECTED)
+    await until(lambda: connected.reason is Reason.RECONNECTING)
+    connected.session._plan._at = time.monotonic()  # the look, long before the engine's own time is up
+    connected.session.hear(session_module._NOTHING)
+    await until(lambda: connected.reason is Reason.UNREACHABLE)
+    assert connected.calls == ["rest"]
+    for _ in range(3):
+        connected.session._plan._at = time.monotonic()
+        connected.session.hear(session_module._NOTHING)
+        await until(lambda: (connected.session.retry_in_s or 0.0) > 0.5)
+    assert connected.calls == ["rest"]
+    connected.reached = True
+    connected.session._plan._at = time.monotonic()
+    connected.session.hear(session_module._NOTHING)
+    await until(lambda: connected.calls == ["rest", "open"])
+
+
+async def test_a_dropped_connection_that_can_be_made_is_the_engines_to_make(connected: Bench, until):
+    connected.live(Sign.DISCONNECTED)
+    await until(lambda: connected.reason is Reason.RECONNECTING)
+    connected.session._plan._at = time.monotonic()
+    connected.session.hear(session_module._NOTHING)
+    await until(lambda: connected.session._plan._patient_until is None)
+    await until(lambda: (connected.session.retry_in_s or 0.0) > 10.0)
+    assert connected.calls == []
+
+
+async def test_it_waits_for_its_turn_once_and_takes_no_second(connected: Bench, until):
+    connected.turns = [0.05, 99.0]
+    connected.session._plan.after(0.0)
+    connected.session.hear(session_module._NOTHING)
+    await until(lambda: connected.opens == 1)
+    assert connected.turns == [99.0]
+
+
+async def test_while_it_is_being_opened_another_start_changes_nothing(connected: Bench, until):
+    """Two healers, one patient: the watchdog's reconnect does not throw out the try that is under way."""
+    connected.holding = asyncio.Event()
+    connected.session.hear(frames.Ended(session=ONE, error="engine"))
+    await until(lambda: connected.opens == 1)
+    connected.session.start()
+    connected.holding.set()
+    connected.live(Sign.CONNECTED)
+    await until(lambda: connected.reason is Reason.CONNECTED and connected.session._news.empty())
+    assert connected.calls == ["open"]
+
+
+async def test_when_its_phone_was_seen_is_kept_and_never_goes_back(connected: Bench, until):
+    assert connected.session.record.phone_seen_at == NOW, "of a phone that never showed: from the first connection on"
+    connected.now = NOW + 100
+    for ahead in (50, 20, 1e6):
+        connected.session.hear(frames.PhoneSeen(session=ONE, at_ms=int((NOW + ahead) * 1000)))
+    await until(lambda: connected.session._news.empty() and len(connected.kept) == 2)
+    assert [record.phone_seen_at for record in connected.kept] == [NOW + 50, NOW + 100]
+
+
 async def test_deaf_it_says_so_until_it_hears_again(connected: Bench, until, waits):
     connected.session.hear(frames.Ended(session=ONE, error="pump_dead"))
     await until(lambda: connected.opens == 1)
@@ -85,7 +146,7 @@ async def test_replaced_again_it_waits_longer_each_time(connected: Bench, until)
         left = connected.session.retry_in_s
         assert left is not None
         assert wait - 3.0 < left <= wait
-        connected.session._open_at = time.monotonic()
+        connected.session._plan._at = time.monotonic()
         connected.session.hear(session_module._NOTHING)
         opens = connected.opens
         await until(lambda: connected.opens > opens)  # noqa: B023  # awaited here and now
@@ -105,7 +166,7 @@ async def test_connected_long_enough_earlier_failures_are_forgotten(
         return waits[-1]
 
     assert [await fail_once() for _ in range(3)] == [(Retry.REOPEN, 1), (Retry.REOPEN, 2), (Retry.REOPEN, 3)]
-    monkeypatch.setattr(session_module, "STEADY_S", -1.0)
+    monkeypatch.setattr(plan_module, "STEADY_S", -1.0)
     assert await fail_once() == (Retry.REOPEN, 1)
 
 
@@ -166,7 +227,7 @@ async def test_a_ban_that_ended_early_is_over_also_after_a_restart(connected: Be
 
 
 async def test_when_its_worker_is_lost_it_is_opened_again_at_once(connected: Bench, until):
-    connected.session.hear(Lost(given_up=False))
+    connected.session.hear(Lost(Loss.RESTARTING))
     await until(lambda: connected.opens == 1)
     assert connected.states == [Reason.WORKER_RESTARTING, Reason.STARTING]
     connected.live(Sign.CONNECTED)
@@ -178,7 +239,7 @@ async def test_the_loss_of_a_worker_is_old_news_once_it_is_open_in_the_next(conn
     connected.holding = asyncio.Event()
     connected.session.hear(frames.Ended(session=ONE, error="engine"))
     await until(lambda: connected.opens == 1)
-    connected.session.hear(Lost(given_up=False))
+    connected.session.hear(Lost(Loss.RESTARTING))
     connected.holding.set()
     connected.live(Sign.CONNECTED)
     await until(lambda: connected.reason is Reason.CONNECTED)
@@ -190,7 +251,7 @@ async def test_the_loss_of_a_worker_is_old_news_once_it_is_open_in_the_next(conn
 @pytest.mark.parametrize("held", [Life(Sign.REPLACED), Life(Sign.BANNED, until_s=600), Life(Sign.OUTDATED)])
 async def test_a_lost_worker_is_nothing_to_a_session_that_waits_for_something_else(connected: Bench, until, held):
     hear(connected, held)
-    connected.session.hear(Lost(given_up=False))
+    connected.session.hear(Lost(Loss.RESTARTING))
     await until(lambda: connected.states and connected.session._news.empty())
     assert len(connected.states) == 1
     assert connected.opens == 0
@@ -201,7 +262,7 @@ async def test_news_that_came_before_its_time_is_up_is_heard_first(connected: Be
     connected.holding = asyncio.Event()
     connected.live(Sign.STREAM_ERROR)
     await until(lambda: connected.reason is Reason.DEAF)
-    connected.session._open_at = time.monotonic() - 1.0
+    connected.session._plan._at = time.monotonic() - 1.0
     connected.live(Sign.KEEPALIVE_RESTORED)
     await until(lambda: connected.reason is Reason.CONNECTED or connected.opens)
     assert (connected.reason, connected.opens) == (Reason.CONNECTED, 0)

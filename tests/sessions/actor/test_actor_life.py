@@ -25,9 +25,10 @@ from sessions.errors import (
     UnknownSession,
     WorkerGone,
 )
-from sessions.model import Life, Sign
+from sessions.lasting import first_state
+from sessions.model import Life, Loss, Sign
+from sessions.news import Lost
 from sessions.register import Record
-from sessions.session import Lost
 from sessions.state import Reason
 
 # -- starting ----------------------------------------------------------------------------------------------------------
@@ -120,7 +121,7 @@ async def test_logged_out_it_takes_no_notice_of_what_the_engine_still_says(conne
     connected.live(Sign.LOGGED_OUT, code="2")
     await until(lambda: connected.calls == ["close"])
     for said in [one[1] for one in FAULTS] + [
-        Lost(given_up=False),
+        Lost(Loss.RESTARTING),
         Life(Sign.IDENTITY, identity=WHO),
         Life(Sign.CONNECTED),
     ]:
@@ -162,7 +163,7 @@ FIRST = [
 
 @pytest.mark.parametrize(("record", "reason"), FIRST, ids=lambda value: getattr(value, "reason", ""))
 def test_where_it_stands_when_the_service_starts(record: Record, reason: Reason):
-    assert session_module._first_state(record, NOW).reason is reason
+    assert first_state(record, NOW).reason is reason
 
 
 # -- stopping ----------------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ class Hub:
 def health(rss_bytes: int = 1) -> frames.Health:
     return frames.Health(
         pid=os.getpid(), rss_bytes=rss_bytes, descriptors=1, descriptor_limit=100, threads=1, oldest_call_s=0.0,
-        silent_s={}, rows={}, untranslated=0,
+        sessions={}, rows={}, untranslated=0,
     )  # fmt: skip
 
 

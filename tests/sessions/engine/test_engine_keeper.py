@@ -263,6 +263,6 @@ async def test_a_worker_that_never_becomes_ready_counts_as_a_crash(
 def test_each_budget_has_its_words(figures: dict[str, Any], passed: str | None):
     plain: dict[str, Any] = {
         "pid": 1, "rss_bytes": 1, "descriptors": 1, "descriptor_limit": 100, "threads": 1, "oldest_call_s": 0.0,
-        "silent_s": {}, "rows": {}, "untranslated": 0,
+        "sessions": {}, "rows": {}, "untranslated": 0,
     }  # fmt: skip
     assert Budget().passed(frames.Health(**(plain | figures))) == passed

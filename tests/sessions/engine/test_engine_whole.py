@@ -14,8 +14,8 @@ from sessions import engine as engine_module
 from sessions import frames
 from sessions.engine import Ears, Engine, Launch
 from sessions.engine import keeper as keeper_module
-from sessions.errors import DiskFull, GivenUp, SendError, UnknownSession, WorkerGone
-from sessions.model import SendStatus, SessionId
+from sessions.errors import DiskFull, GivenUp, SendError, SessionsError, UnknownSession, WorkerGone
+from sessions.model import Loss, SendStatus, SessionId
 
 TO = "5511999990000@s.whatsapp.net"
 A, B, C, CRASH, STUCK, LOW = (SessionId(name) for name in ("a", "b", "c", "crash", "stuck", "low"))
@@ -28,7 +28,7 @@ class Bench:
     engine: Engine
     folder: Path
     notices: list[tuple[SessionId, frames.Notice]] = field(default_factory=list)
-    lost: list[tuple[list[SessionId], bool]] = field(default_factory=list)
+    lost: list[tuple[list[SessionId], Loss]] = field(default_factory=list)
     low: list[list[SessionId]] = field(default_factory=list)
 
     async def open(self, *sessions: SessionId) -> None:
@@ -48,8 +48,8 @@ async def make(fakes: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Mak
     def make(*lives: str, per_worker: int = 2, launch: Launch | None = None) -> Bench:
         ears = Ears(
             notice=lambda session, notice: bench.notices.append((session, notice)),
-            lost=lambda sessions, gave_up: bench.lost.append((sessions, gave_up)),
-            low_disk=lambda sessions: bench.low.append(sessions),
+            lost=lambda sessions, loss: bench.lost.append((sessions, loss)),
+            low_disk=lambda sessions, _full: bench.low.append(sessions),
             wake=fakes.woken.set,
             line=lambda worker, text: fakes.lines.append((worker, text)),
         )
@@ -101,7 +101,7 @@ async def test_what_is_not_open_can_be_closed_and_nothing_else(make: Make):
     ):
         with pytest.raises(UnknownSession):
             await asking
-    assert bench.engine.silent_s(A) is None
+    assert bench.engine.health(A)[:2] == (None, None)
 
 
 async def test_a_crash_is_told_to_the_sessions_of_that_worker_alone_and_heals(make: Make, until):
@@ -110,9 +110,64 @@ async def test_a_crash_is_told_to_the_sessions_of_that_worker_alone_and_heals(ma
     with pytest.raises(WorkerGone):
         await bench.engine.open(CRASH, Path("/x"))
     await until(lambda: bench.lost)
-    assert bench.lost == [([C, CRASH], False)]
+    assert bench.lost == [([C, CRASH], Loss.RESTARTING)]
     await bench.open(C)
     assert [view.starts for view in bench.engine.workers()] == [1, 2]
+
+
+async def reopened(bench: Bench, session: SessionId, loss: Callable[[], Loss]) -> None:
+    """What a session does: it opens again until it is open, or told not to."""
+    async with asyncio.timeout(60):
+        while loss() is Loss.RESTARTING:
+            try:
+                await bench.open(session)
+            except SessionsError:
+                await asyncio.sleep(0.01)
+            else:
+                return
+
+
+async def test_the_one_session_that_ends_its_worker_is_found_and_everyone_else_is_back(make: Make, fakes):
+    """By halves: the others crash with it a few times, and never again."""
+    bench = make(per_worker=10)
+    others = [SessionId(f"s{number}") for number in range(6)]
+    sessions = [*others[:3], CRASH, *others[3:]]
+
+    def loss(session: SessionId) -> Loss:
+        told = [what for those, what in bench.lost if session in those]
+        return told[-1] if told else Loss.RESTARTING
+
+    await bench.open(*others[:3])
+    await asyncio.gather(*(reopened(bench, one, lambda one=one: loss(one)) for one in sessions))
+    assert loss(CRASH) is Loss.ISOLATED
+    isolated_at = len(bench.lost)
+    await asyncio.gather(*(reopened(bench, one, lambda: Loss.RESTARTING) for one in others))
+    assert [view.gave_up for view in bench.engine.workers()] == [False] * len(bench.engine.workers())
+    assert Loss.GIVEN_UP not in {what for _those, what in bench.lost}
+
+    bench.lost.clear()
+    with pytest.raises(SessionsError):
+        await bench.open(CRASH)  # tried again, it hurts nobody: it is alone
+    assert isolated_at
+    assert all(those == [CRASH] for those, _what in bench.lost)
+    assert bench.engine._placement.on(bench.engine._placement.place(CRASH)) == [CRASH]
+
+
+async def test_a_worker_that_never_gets_ready_is_no_sessions_fault(make: Make, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(keeper_module, "CRASHES_IN_A_ROW", 2)
+    bench = make("exit_early")
+    bench.engine._placement.place(A)
+    with pytest.raises(GivenUp):
+        await bench.open(B)
+    assert bench.lost[-1] == ([A, B], Loss.GIVEN_UP)
+
+
+async def test_a_session_that_rests_keeps_its_place(make: Make):
+    bench = make(per_worker=1)
+    await bench.engine.rest(A)
+    await bench.open(A)
+    await bench.engine.rest(A)
+    assert [view.sessions for view in bench.engine.workers()] == [1]
 
 
 async def test_a_session_that_does_not_let_go_costs_its_worker_and_no_more(make: Make, fakes, until):
@@ -121,7 +176,7 @@ async def test_a_session_that_does_not_let_go_costs_its_worker_and_no_more(make:
     with pytest.raises(WorkerGone):
         await bench.engine.open(STUCK, Path("/x"))
     await until(lambda: bench.lost)
-    assert bench.lost == [([A, STUCK], False)]
+    assert bench.lost == [([A, STUCK], Loss.RESTARTING)]
     await bench.open(A)
 
 
@@ -130,7 +185,7 @@ async def test_one_that_does_not_let_go_when_it_is_closed_is_closed_all_the_same
     await bench.open(A)
     bench.engine._placement.place(STUCK)
     await bench.engine.close(STUCK)
-    await until(lambda: bench.lost == [([A], False)])  # its worker is replaced, and the lock goes with it
+    await until(lambda: bench.lost == [([A], Loss.RESTARTING)])  # its worker is replaced, and the lock goes with it
     await bench.open(A)
     assert fakes.lives == ["serve", "serve"]
 
@@ -173,7 +228,7 @@ async def test_a_worker_given_up_is_said_to_those_who_come_later_until_it_is_rev
     bench = make("exit_early", "exit_early", "serve")
     with pytest.raises(GivenUp):
         await bench.engine.open(A, Path("/x"))
-    assert bench.lost == [([A], False), ([A], True)]
+    assert bench.lost == [([A], Loss.RESTARTING), ([A], Loss.GIVEN_UP)]
     with pytest.raises(GivenUp):
         await bench.engine.open(B, Path("/x"))
     assert bench.engine.workers()[0].gave_up

@@ -47,7 +47,7 @@ class Around:
 
     def __post_init__(self) -> None:
         self.journal = Journal(
-            cast(InboxWriter, self.inbox), self._translate, self._notify, on_failure=lambda: self.failed.append(None)
+            cast(InboxWriter, self.inbox), self._translate, self._notify, on_failure=self.failed.append
         )
 
     def _translate(self, _code: int, _raw: bytes) -> Words | None:
@@ -158,7 +158,7 @@ def test_many_engine_threads_at_once_lose_nothing_and_keep_their_own_order(tmp_p
     path = tmp_path / inbox_name("w1", "b1")
     writer = InboxWriter(path, wake=lambda: None, low_water_bytes=0)
     together = threading.Barrier(6)
-    journal = Journal(writer, lambda *_: TYPING, lambda *_: None, on_failure=lambda: None)
+    journal = Journal(writer, lambda *_: TYPING, lambda *_: None, on_failure=lambda _full: None)
 
     def live(session: str) -> None:
         together.wait(10)

@@ -98,15 +98,15 @@ async def test_refused_sends_are_no_sign_of_life(bench, probe, until):
     """A session whose every send fails at once is not thereby heard."""
     await opened(bench, until)
     client = bench.host.seats[ONE].client
-    silent_since = client._last_event
+    silent_since = client._last_sign
     bench.go.on_send = lambda _text: bench.host._library.proto.SendMessageReturnFunction(Error="websocket not connected").SerializePartialToString()  # fmt: skip  # noqa: E501
     for number in range(3):
         await bench.send(ONE, str(number))
-    assert client._last_event == silent_since
+    assert client._last_sign == silent_since
     bench.go.blocklist = answers(bench, REFUSED)
     probe()
     await until(lambda: probed(bench))
-    assert client._last_event == silent_since
+    assert client._last_sign == silent_since
 
 
 async def test_an_event_or_an_answer_is_a_sign_of_life(bench, until):
@@ -116,7 +116,7 @@ async def test_an_event_or_an_answer_is_a_sign_of_life(bench, until):
         lambda: bench.go.sessions[ONE].event(26),
         lambda: asyncio.ensure_future(client.ask(deadline_s=5.0)),
     ):
-        client._last_event = 0.0
+        client._last_sign = 0.0
         bench.go.blocklist = answers(bench)
         speak()
         await until(lambda: client.silent_s < 100.0)
@@ -136,7 +136,7 @@ async def test_one_that_was_heard_lately_is_not_asked(bench, probe, until):
     for session in (ONE, TWO):
         await opened(bench, until, session)
     bench.go.blocklist = answers(bench)
-    bench.host.seats[ONE].client._last_event = -1e9
+    bench.host.seats[ONE].client._last_sign = -1e9
     probe(silent_s=3600.0)
     await until(lambda: "GetBlocklist" in bench.go.of(ONE))
     assert "GetBlocklist" not in bench.go.of(TWO)

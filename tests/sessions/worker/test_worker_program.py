@@ -154,7 +154,7 @@ async def test_events_are_on_disk_rung_for_and_counted(hub: Hub, until):
     health = (await hub.ask(frames.Ping)).health
     assert health is not None
     assert (health.rows, health.untranslated) == ({"life": 2, "raw": 1}, 1)
-    assert list(health.silent_s) == [ONE]
+    assert list(health.sessions) == [ONE]
     signs = [one.life.sign for one in hub.notices if isinstance(one, frames.Alive)]
     assert signs == [Sign.IDENTITY, Sign.CONNECTED]
 

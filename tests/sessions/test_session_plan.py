@@ -1,0 +1,84 @@
+"""When a session tries next. Time is told by the test."""
+
+from __future__ import annotations
+
+import pytest
+
+from sessions.backoff import Retry
+from sessions.plan import STEADY_S, Plan
+
+
+class Told:
+    def __init__(self) -> None:
+        self.at = 1000.0
+        self.plan = Plan(lambda: 0.0, lambda: self.at)
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def test_nothing_is_planned_until_something_is(told: Told):
+    assert (told.plan.wait_s, told.plan.retry_in_s, told.plan.trying_s) == (None, None, None)
+
+
+def test_what_is_planned_comes_nearer_and_is_due(told: Told):
+    told.plan.after(5.0)
+    told.at += 4.0
+    assert (told.plan.wait_s, told.plan.retry_in_s) == (1.0, 1.0)
+    told.at += 4.0
+    assert (told.plan.wait_s, told.plan.retry_in_s) == (-3.0, 0.0)
+    told.plan.never()
+    assert told.plan.wait_s is None
+
+
+def test_a_look_comes_before_the_try_and_is_no_try(told: Told):
+    told.plan.after(20.0, look_s=3.0)
+    assert (told.plan.wait_s, told.plan.retry_in_s) == (3.0, 20.0)
+    told.at += 3.0
+    assert told.plan.patient()
+    assert told.plan.wait_s == 17.0
+    told.at += 17.0
+    assert not told.plan.patient()
+
+
+def test_a_try_under_way_is_no_plan_for_people_and_ends_by_itself(told: Told):
+    told.plan.attempt(45.0)
+    told.at += 10.0
+    assert (told.plan.wait_s, told.plan.retry_in_s, told.plan.trying_s) == (35.0, None, 10.0)
+    told.plan.connected()
+    assert (told.plan.wait_s, told.plan.trying_s) == (None, None)
+
+
+def test_failures_in_a_row_wait_longer_each_time_and_kinds_are_apart(told: Told):
+    waits: list[float | None] = []
+    for kind in (Retry.REOPEN, Retry.REOPEN, Retry.LOCKED, Retry.REOPEN):
+        told.plan.again(kind)
+        waits.append(told.plan.wait_s)
+    assert waits == pytest.approx([0.5, 1.0, 0.2, 2.0])
+    told.plan.forget()
+    told.plan.again(Retry.REOPEN, at_least_s=7.0)
+    assert told.plan.wait_s == 7.0
+
+
+def test_connected_for_long_enough_it_begins_anew(told: Told):
+    told.plan.again(Retry.REOPEN)
+    told.plan.connected()
+    told.at += STEADY_S + 1
+    told.plan.again(Retry.REOPEN)
+    assert told.plan.wait_s == 0.5
+
+
+def test_replaced_again_and_again_it_gives_way_for_good(told: Told):
+    """However long each connection lasted: two programs that fight for one account would go on for ever."""
+    waits: list[float | None] = []
+    for _ in range(5):
+        told.plan.again(Retry.REPLACED)
+        waits.append(told.plan.wait_s)
+        told.plan.connected()
+        told.at += 600.0
+    assert waits == [30.0, 60.0, 120.0, 240.0, None]
+    told.at += 90_000.0
+    told.plan.again(Retry.REPLACED)
+    assert told.plan.wait_s == 30.0
