@@ -132,7 +132,7 @@ class PairWatch:
                 yield EndedNews(GONE)
                 return
             if (now := StateNews(view.reason, view.name)) != state:
-                state = now
+                state, told = now, None
                 yield now
             found = _decided(view, begun=begun) or await self._ask(connection_id)
             begun = begun or isinstance(found.news, CodeNews)

@@ -2,7 +2,7 @@
 
 `GET /pair/{token}` is the page. `GET /pair/{token}/events` tells it by server-sent events what to show:
 
-    state      {"reason", "name"}                                   how the connection is
+    state      {"reason", "name", "message": {"pt", "en"}}           how the connection is
     code       {"svg", "expiresAt", "secondsLeft", "attempt"}       what to scan now
     held       {"error"}                                            it cannot begin just now, and is tried again
     connected  {"phone"}                                            done; the number is partly masked
@@ -34,6 +34,7 @@ from connector.api.route import Reply, operations, route
 from connector.pairwatch import CodeNews, ConnectedNews, EndedNews, HeldUpNews, News, StateNews
 from connector.refusals import UnknownLink
 from sessions.errors import Busy
+from sessions.state import Reason, State
 
 _ONE = PAGE + "{token}"
 STREAMS_OF_ONE, STREAMS = 4, 200
@@ -136,7 +137,9 @@ class PairPage:
     async def _event(self, news: News) -> bytes:
         match news:
             case StateNews():
-                return event("state", {"reason": news.reason, "name": news.name})
+                state = State(Reason[news.reason.upper()])
+                message = {language: state.sentence(language) for language in ("pt", "en")}
+                return event("state", {"reason": news.reason, "name": news.name, "message": message})
             case CodeNews():
                 until = datetime.fromtimestamp(news.code.expires_at, UTC)
                 told = {
