@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 from loguru import logger
 
 from connector import datadir, keyfile, settings
 from connector.api.assets import Assets, Pages
 from connector.api.atendimentos import Atendimentos
+from connector.api.bootstrap import Bootstrap
 from connector.api.callers import Callers
 from connector.api.connections import Connections
 from connector.api.cors import Cors
@@ -34,6 +36,7 @@ from connector.assembly import Assembly
 from connector.datadir import DataDir, DataDirLock
 from connector.failures import ExitCode, StartFailure
 from connector.keyfile import ApiKey
+from connector.logfile import Style
 from connector.logs import FILES_ONLY, Logs
 from connector.metrics import CONTENT_TYPE
 from connector.settings import Settings
@@ -57,6 +60,8 @@ class Serving:
     resources: Sequence[object] = ()
     pages: Sequence[Pages] = ()
     telemetry: Telemetry | None = None
+    initialized: Callable[[], bool] = lambda: True
+    ending: Callable[[], object] = lambda: None
 
 
 Start = Callable[[Settings, DataDir, Redactor, AsyncExitStack], Awaitable[Serving]]
@@ -75,7 +80,7 @@ def run(start: Start, say: Say) -> ExitCode:
         stack.enter_context(DataDirLock(data))
         key = _key(found, data)
         redact.register(key.value)
-        _open_files(logs, data, found.log_level)
+        _open_files(logs, found.log_dir or data.logs, found)
         for line in settings.warnings(found):
             logger.warning(line)
         try:
@@ -89,7 +94,9 @@ def run(start: Start, say: Say) -> ExitCode:
 
 async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: AsyncExitStack) -> Serving:
     """Start the whole service and answer what it serves."""
-    house = await Assembly.start(settings, data, redact, parts)
+    house = await Assembly.build(settings, data, redact, parts)
+    if settings.auto_initialize:
+        await house.lifecycle.initialize()
     mailing = Mailing(house.outbound, house.connections)
     resources = (
         Connections(house.connections),
@@ -97,6 +104,7 @@ async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: 
         Atendimentos(house.records),
         Tenants(house.connections, mailing),
         DeadLetters(house.letters),
+        Bootstrap(house.lifecycle, house.figures, house.events),
         PairLinks(house.pair_links, settings.public_url),
     )
     telemetry = Telemetry(
@@ -109,7 +117,15 @@ async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: 
     assets = Assets.read()
     pair = PairPage(assets, house.pair_links, house.pair_watch, house.connections, time.time)
     pages = (assets, Operator(assets), pair)
-    return Serving(lambda: len(house.fleet.snapshot()), house.seen.troubles, resources, pages, telemetry)
+    return Serving(
+        lambda: len(house.fleet.snapshot()),
+        house.seen.troubles,
+        resources,
+        pages,
+        telemetry,
+        lambda: house.lifecycle.initialized,
+        house.events.ended.set,
+    )
 
 
 def _is_ip(host: str) -> bool:
@@ -151,12 +167,13 @@ def _key(found: Settings, data: DataDir) -> ApiKey:
     return ApiKey(found.api_key.get_secret_value()) if found.api_key else keyfile.read_or_make(data.api_key)
 
 
-def _open_files(logs: Logs, data: DataDir, level: str) -> None:
+def _open_files(logs: Logs, folder: Path, found: Settings) -> None:
+    style = Style(found.log_format == "json", found.log_file_mb * 1024 * 1024, found.log_files_kept)
     try:
-        logs.open_files(data.logs, level)
+        logs.open_files(folder, found.log_level, style)
     except OSError as error:
         raise StartFailure(
-            ExitCode.DATA_DIR, f"The logs in {data.logs} cannot be written ({error.strerror}): mend or remove it."
+            ExitCode.DATA_DIR, f"The logs in {folder} cannot be written ({error.strerror}): mend or remove it."
         ) from error
 
 
@@ -211,10 +228,11 @@ class Service:
             resources=serving.resources,
             pages=serving.pages,
             telemetry=serving.telemetry,
-            edge=_edge(settings),
+            edge=_edge(settings, serving.initialized),
         )
         server = Server(app, sockets)
         parts.push_async_callback(server.stop)
+        parts.callback(serving.ending)  # first of all: what streams does not end by itself
         await server.start()
         self._tell()
 
@@ -228,11 +246,12 @@ class Service:
             self.say(f"This key was made just now, and is shown only this once: {self.key.value}")
 
 
-def _edge(settings: Settings) -> Edge:
+def _edge(settings: Settings, initialized: Callable[[], bool]) -> Edge:
     return Edge(
         Cors.of(settings.cors_origin or ""),
         Policy.of(settings.rate_limit),
         Callers.of(settings.trusted_proxies or ""),
+        initialized,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from connector.api import stats
 from connector.api.stats import Stats, Summary
 from connector.metrics import Metrics
+from connector.pulse import Pulse
 from connector.sights import Seen
 from connector.spool import SinkView
 from watchdog.watchdog import Watchdog
@@ -22,13 +23,13 @@ Kind = Literal["embedded", "postgresql", "supabase"]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is looked at. `kind`: of the database; `latency_ms`: of its last answer; `clock`: unix seconds."""
+    """What is looked at. `kind`: of the database; `clock`: unix seconds."""
 
     seen: Seen
     metrics: Metrics
     watchdog: Watchdog
     kind: Kind
-    latency_ms: Callable[[], float | None]
+    pulse: Pulse
     lab: bool
     started_at: float
     clock: Callable[[], float] = time.time
@@ -50,7 +51,7 @@ class Figures:
             sinks=[_sink(one.view) for one in self.seen.drainers],
             workers=list(self._workers()),
             database=stats.DatabaseFigures(
-                kind=self.kind, away_seconds=database.away_s if database else None, latency_ms=self.latency_ms()
+                kind=self.kind, away_seconds=database.away_s if database else None, latency_ms=self.pulse.latency_ms
             ),
             sends=self._sends(),
             findings=[

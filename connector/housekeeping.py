@@ -58,15 +58,13 @@ class CatchUp:
         logger.log(level, "{} What happens waits on disk until then.", self.reason)
 
 
-async def start(parts: AsyncExitStack, spool: Spool, store: Store, *, wait_s: float) -> CatchUp:
+async def start(parts: AsyncExitStack, spool: Spool, catch_up: CatchUp, *, wait_s: float) -> None:
     """Begin; with *wait_s*, give the database so many seconds to say what it holds before anything is told to it."""
-    catch_up = CatchUp(spool, store, aloud=bool(wait_s))
     background.run(parts, catch_up.run(), "catch-up-versions")
     background.run(parts, _forget(spool), "forget-sends")
     if wait_s:
         with suppress(TimeoutError):  # it is away: the clock catches up when it is back
             await asyncio.wait_for(catch_up.known.wait(), wait_s)
-    return catch_up
 
 
 async def _forget(spool: Spool) -> None:

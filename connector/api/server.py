@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -22,6 +22,7 @@ from connector.api.callers import Callers
 from connector.api.cors import Cors
 from connector.api.docs import Docs
 from connector.api.errors import Refusal
+from connector.api.gate import gate
 from connector.api.health import Health
 from connector.api.keys import require_key
 from connector.api.metrics import Observe, Render
@@ -45,11 +46,12 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Who may come from where, and how often. As it stands: no other web page, and no more often than `rates.DEFAULT`."""
+    """Who may come from where, how often, and whether yet. As it stands: no other web page, no more often than `rates.DEFAULT`."""
 
     cors: Cors = field(default_factory=Cors)
     rates: Policy = field(default_factory=Policy.of)
     callers: Callers = field(default_factory=Callers)
+    initialized: Callable[[], bool] = lambda: True
 
 
 def make_app(
@@ -103,7 +105,7 @@ def _middlewares(key: str, pages: Sequence[Pages], telemetry: Telemetry | None, 
 
     counting = [metrics.counting(telemetry.observe)] if telemetry else []
     keyed = require_key(key, public=public, rates=Rates(edge.rates, edge.callers), uncounted=_PROBED)
-    return [*counting, problems, edge.cors.preflight(), keyed]
+    return [*counting, problems, edge.cors.preflight(), keyed, gate(edge.initialized)]
 
 
 class Server:

@@ -66,17 +66,17 @@ class _Turn:
 class WebhookSink:
     """Delivers to one receiver through *http*, which is the caller's to close (`guard.outgoing`). `close` ends what is under way."""
 
-    name = "webhook"
-
     def __init__(
         self,
         target: Target,
         http: aiohttp.ClientSession,
         *,
+        name: str = "webhook",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
         turn_s: float = TURN_S,
     ) -> None:
+        self.name = name
         self._url = target.url
         self._signer = Webhook(target.secret)
         self._http = http

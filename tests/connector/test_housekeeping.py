@@ -35,7 +35,7 @@ async def test_a_clock_set_back_an_hour_still_issues_later_versions(tmp_path: Pa
     ahead: Any = Database(newest=long_ago + 3_600_000_000, away=2)
     async with AsyncExitStack() as parts:
         parts.push_async_callback(spool.close)
-        await housekeeping.start(parts, spool, ahead, wait_s=10.0)
+        await housekeeping.start(parts, spool, housekeeping.CatchUp(spool, ahead, aloud=True), wait_s=10.0)
         assert spool.outbox.next_version() > ahead.newest
 
 
@@ -46,7 +46,7 @@ async def test_a_database_that_is_away_does_not_hold_the_start(tmp_path: Path) -
     async with AsyncExitStack() as parts:
         parts.push_async_callback(spool.close)
         async with asyncio.timeout(5):
-            await housekeeping.start(parts, spool, away, wait_s=0.05)
+            await housekeeping.start(parts, spool, housekeeping.CatchUp(spool, away, aloud=True), wait_s=0.05)
 
 
 async def test_old_keys_are_forgotten_and_young_ones_kept(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ async def test_old_keys_are_forgotten_and_young_ones_kept(tmp_path: Path) -> Non
     database: Any = Database(newest=0)
     async with AsyncExitStack() as parts:
         parts.push_async_callback(spool.close)
-        await housekeeping.start(parts, spool, database, wait_s=0.0)
+        await housekeeping.start(parts, spool, housekeeping.CatchUp(spool, database, aloud=True), wait_s=0.0)
         async with asyncio.timeout(10):
             while await spool.sends.get("old"):
                 pass

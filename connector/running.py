@@ -1,0 +1,204 @@
+"""What runs while the service does: started in order, stopped in reverse, restarted a service at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from loguru import logger
+
+from connector import background, housekeeping, observer
+from connector.connections import RECORD
+from connector.events import Events
+from connector.events.registry import Nothing, Restart
+from connector.housekeeping import CatchUp
+from connector.lifecycle import Condition, Lifecycle, Name, Service
+from connector.metrics import Metrics
+from connector.outbound import Outbound
+from connector.pulse import Pulse
+from connector.settings import Settings
+from connector.sights import Seen
+from connector.spool import SinkState
+from connector.store.embedded import Running as Database
+from connector.store.errors import StoreError
+from connector.store.store import Store
+from sessions.model import SessionId
+from sessions.state import Next, Reason, State
+from watchdog.watchdog import Watchdog
+
+DRAINED_S = 3.0  # what sinks may still take when the service stops; the rest stays on disk
+KNOWN_VERSIONS_S = 2.0  # how long a start waits for a database of others to say which versions it holds
+DATABASE_UP_S = 60.0
+BACK_S = 60.0
+LOOK_EVERY_S = 0.1
+
+
+def event_of(now: State) -> str | None:
+    """Answer the event that a session's new state is, beside `connected` and `disconnected`."""
+    if now.reason is Reason.DEAF:
+        return "sessionDeaf"
+    needs = now.reason is Reason.LOGGED_OUT or now.reason.value.next in (Next.CHOOSE, Next.STOP, Next.FIX_US)
+    return "sessionNeedsYou" if needs and now.reason is not Reason.STOPPED else None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The parts that run. `parts` stops those that were started."""
+
+    settings: Settings
+    store: Store
+    outbound: Outbound
+    events: Events
+    seen: Seen
+    watchdog: Watchdog
+    metrics: Metrics
+    catch_up: CatchUp
+    pulse: Pulse
+    parts: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    def lifecycle(self) -> Lifecycle:
+        """Answer the services by name, in the order in which they start."""
+        services = [
+            Service("database", self._database, self._restart_database),
+            Service("sinks", self._sinks, self._restart_sinks),
+            Service("workers", self._workers, self._restart_workers),
+            Service("sessions", self._sessions, self._restart_sessions),
+            Service("watchdog", lambda: Condition("running"), self._restart_watchdog),
+        ]
+        life = Lifecycle(services, self.start, self._restarted)
+        self.parts.push_async_callback(life.stop)
+        return life
+
+    async def start(self) -> None:
+        """Start everything. The database may be away."""
+        seen, parts = self.seen, self.parts
+        if seen.embedded:
+            parts.push_async_callback(seen.embedded.stop)
+            await seen.embedded.start()
+        background.run(parts, self.events.run(), "events")
+        await seen.connections.load(seen.fleet)
+        await self._start_queues()
+        await housekeeping.start(parts, seen.spool, self.catch_up, wait_s=0.0 if seen.embedded else KNOWN_VERSIONS_S)
+        background.run(parts, self.pulse.run(), "database-pulse")
+        kept_s = self.settings.dead_letters_kept_days * 86_400.0
+        expire = housekeeping.expire(seen.spool, kept_s, self.metrics.letters_expired)
+        background.run(parts, expire, "expire-dead-letters")
+        background.run(parts, seen.connections.run(), "connections")
+        parts.push_async_callback(seen.fleet.stop)
+        await seen.fleet.start()
+        background.run(parts, self._recover(int(time.time() * 1_000_000)), "recover-sends")
+        background.run(parts, observer.watch(self.events, seen, time.monotonic), "observer")
+        parts.push_async_callback(self.watchdog.stop)
+        self.watchdog.start()
+        self.events.publish(Nothing(), "serviceStarted")
+
+    async def stop(self) -> None:
+        """Stop what was started, last first."""
+        await self.parts.aclose()
+
+    # -- how each service is ------------------------------------------------------------------------------------------
+
+    def _database(self) -> Condition:
+        if self.seen.embedded:
+            view = self.seen.embedded.view
+            if view.running is not Database.UP:
+                return Condition("degraded", view.reason or "The embedded PostgreSQL starts.")
+            return Condition("running")
+        record = next(one.view for one in self.seen.drainers if one.view.name == RECORD)
+        return Condition("running") if record.state is SinkState.RUNNING else Condition("degraded", record.reason)
+
+    def _sinks(self) -> Condition:
+        ill = [one.view for one in self.seen.drainers if one.view.state is not SinkState.RUNNING]
+        return (
+            Condition("degraded", " ".join(f"{one.name}: {one.reason}" for one in ill)) if ill else Condition("running")
+        )
+
+    def _workers(self) -> Condition:
+        lost = [one.name for one in self.seen.fleet.workers() if one.gave_up]
+        return Condition("degraded", f"Crashed too often: {', '.join(lost)}.") if lost else Condition("running")
+
+    def _sessions(self) -> Condition:
+        away = sum(
+            one.identity is not None and one.state.reason.status != "connected" for one in self.seen.fleet.snapshot()
+        )
+        return Condition("degraded", f"{away} are not connected.") if away else Condition("running")
+
+    # -- how each is restarted ----------------------------------------------------------------------------------------
+
+    async def _restart_database(self) -> None:
+        if self.seen.embedded:
+            self.seen.embedded.restart()
+            await asyncio.sleep(0)
+            await self.seen.embedded.until_up(DATABASE_UP_S)
+        else:
+            await self.store.close()  # the next call connects anew
+        for drainer in self.seen.drainers:
+            drainer.kick()
+        try:
+            await self.store.newest_version()
+        except StoreError as error:
+            logger.warning("The database does not answer after its restart: {}", error)
+            raise
+
+    async def _restart_sinks(self) -> None:
+        for drainer in self.seen.drainers:
+            await drainer.stop()
+            drainer.start()
+
+    async def _restart_workers(self) -> None:
+        fleet = self.seen.fleet
+        connected = self._connected()
+        starts = {one.name: one.starts for one in fleet.workers()}
+        fleet.recycle("an operator restarts the workers")
+        await self._until(lambda: all(one.starts > starts.get(one.name, 0) for one in fleet.workers()))
+        await self._until(lambda: connected <= self._connected())
+
+    async def _restart_sessions(self) -> None:
+        connected = self._connected()
+        for view in self.seen.fleet.snapshot():
+            if view.identity is not None and view.state.reason is not Reason.STOPPED:
+                self.seen.fleet.connect(view.id)
+        await self._until(lambda: connected <= self._connected())
+
+    async def _restart_watchdog(self) -> None:
+        await self.watchdog.stop()
+        self.watchdog.start()
+
+    def _connected(self) -> set[SessionId]:
+        return {one.id for one in self.seen.fleet.snapshot() if one.state.reason is Reason.CONNECTED}
+
+    async def _until(self, done: Callable[[], bool]) -> None:
+        """Wait for what was restarted, for a while: what does not come back by then is the watchdog's."""
+        async with asyncio.timeout(BACK_S):
+            while not done():  # noqa: ASYNC110 - whoever does it tells nobody
+                await asyncio.sleep(LOOK_EVERY_S)
+
+    def _restarted(self, names: Sequence[Name]) -> None:
+        self.events.publish(Restart(services=list(names)), "serviceRestarted")
+
+    # -- the queues ---------------------------------------------------------------------------------------------------
+
+    async def _start_queues(self) -> None:
+        """Started before the sessions, stopped after them: what they still write is moved and, where a sink answers, delivered."""
+        for drainer in self.seen.drainers:
+            drainer.start()
+            self.parts.push_async_callback(drainer.stop)
+        await self.seen.mover.start()
+        self.parts.push_async_callback(self.seen.mover.stop)
+        self.parts.push_async_callback(self._drained)
+
+    async def _drained(self) -> None:
+        try:
+            await asyncio.wait_for(self.seen.mover.drained(), DRAINED_S)
+        except TimeoutError:
+            logger.info("Events are left in the inboxes: the next start takes them up.")
+
+    async def _recover(self, before_us: int) -> None:
+        """Once everything an earlier run left is read, what has no ending has none."""
+        await self.seen.mover.drained()
+        ended = await self.outbound.recover(before_us)
+        if ended:
+            logger.warning("{} sends of the last run ended unknown: they may or may not have been delivered.", ended)
