@@ -1,9 +1,11 @@
 """The local endpoint as the real Supabase would answer: where `@supabase/lite` 0.10.0 differs, it is put right here, and only here.
 
-It also does not take legacy keys (JWT), and `anon` gets an empty list for a table that it may not read, instead of an error.
+It also takes no legacy keys (JWT): what is sent with those is looked at in `test_rest.py`, and proven against no endpoint.
 """
 
 from __future__ import annotations
+
+import re
 
 import httpx
 import msgspec
@@ -11,9 +13,12 @@ import msgspec
 from benchmarks.lite import SECRET_KEY, Lite
 from connector.settings import SupabaseSettings
 from connector.store import rest
+from connector.store.driver import Connection
+from connector.store.migrate import migrations
 from connector.store.rest import Rest
 
 _CHECK = "violates check constraint"
+_RIGHTS = re.compile(r"^(?:grant|revoke)\b[^;]*;", re.MULTILINE)
 
 
 class Corrected(httpx.AsyncBaseTransport):
@@ -35,6 +40,11 @@ class Corrected(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close what is behind it."""
         await self._way.aclose()
+
+
+async def restore_rights(sql: Connection) -> None:
+    """At its start it grants everything on every table to everybody, which Supabase does not: the migrations' own rights again."""
+    await sql.execute("\n".join(right for each in migrations() for right in _RIGHTS.findall(each.sql)))
 
 
 def over(lite: Lite, key: str = SECRET_KEY) -> Rest:

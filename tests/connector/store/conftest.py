@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from as_supabase import over
+from as_supabase import over, restore_rights
 from asyncpg import CannotConnectNowError
 from ways import Way
 
@@ -115,12 +115,13 @@ async def url(cluster: Cluster, way: Way, request: pytest.FixtureRequest) -> Asy
 
 
 async def emptied(url: str) -> None:
-    """Remove every row. The endpoint keeps one database for all tests: to start it anew takes a second."""
+    """Remove every row, and put rights back. The endpoint keeps one database for all tests: to start it anew takes a second."""
     connection = await connect(Target.of(url))
     rows = await connection.fetch(
         "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'public'"
     )
     await connection.execute(f"truncate {', '.join(row[0] for row in rows)}")
+    await restore_rights(connection)
     await connection.close()
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from as_supabase import over
+from as_supabase import over, restore_rights
+from ways import Way
 
 from benchmarks.lite import PUBLISHABLE_KEY, Lite
 from connector.settings import SupabaseSettings
@@ -275,8 +276,9 @@ async def test_answers_that_are_cut_short_are_told(endpoint: Endpoint, caller: R
         await Store(caller).record([b"{}", b"{}"])
 
 
-async def test_the_real_thing_names_what_is_missing(lite: Lite, cluster) -> None:
-    """A wrong key, a browser's key, and a function that is not there, as an endpoint of Supabase's own making answers them."""
+@pytest.mark.parametrize("way", [Way.REST], indirect=True)
+async def test_an_endpoint_of_supabases_own_making_names_what_is_missing(lite: Lite, sql, teller) -> None:
+    """A wrong key, a browser's key, a function that is not there, a right that was taken away, and it works again once it is back."""
     for key, says in (("sb_secret_wrong", causes.WRONG_KEY), (PUBLISHABLE_KEY, causes.NO_GRANT)):
         way = over(lite, key)
         with pytest.raises(Misconfigured) as told:
@@ -289,3 +291,9 @@ async def test_the_real_thing_names_what_is_missing(lite: Lite, cluster) -> None
     assert causes.NO_SCHEMA in str(told.value)
     assert await way.greet() == "Supabase over REST"
     await way.close()
+    await sql.execute("revoke insert on whatsapp_mensagens from service_role")
+    with pytest.raises(Misconfigured) as told:
+        await teller.tell(teller.came("A"))
+    assert causes.NO_GRANT in str(told.value)
+    await restore_rights(sql)
+    assert await teller.tell(teller.came("A"))
