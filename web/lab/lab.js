@@ -4,6 +4,7 @@ import { dress, offerLanguages, speaker, tag } from "../shared/language.js";
 import { TEXTS } from "./texts.js";
 
 const EVERY_MS = 1000;
+const PATIENCE_MS = 5000;
 const STEPS = ["linked", "written", "opened", "answered", "read"];
 const BADGES = { connected: "good", connecting: "wait", disconnected: "", error: "bad" };
 
@@ -15,6 +16,7 @@ let state = null;
 let current = null;
 let code = null;
 let tenantLink = null;
+let waitedSince = null;
 
 /** Ask the demonstration's own server. Throws an Error with a sentence for people. */
 async function ask(path, body) {
@@ -105,8 +107,9 @@ function showConnection() {
   const linked = status === "connected";
   at("status").className = `badge ${BADGES[status]}`;
   at("status").textContent = say(status);
-  at("reason").textContent = reason;
+  at("reason").textContent = reason === status ? "" : reason;
   at("sentence").textContent = message;
+  at("sentence").hidden = linked || tag() !== at("sentence").lang; // the API says it in Portuguese
   at("linked").hidden = !linked;
   at("unlinked").hidden = linked;
   at("linked-as").textContent = say("linked_as", phone);
@@ -151,11 +154,21 @@ function suggest() {
   }
 }
 
-function trouble(sentence) {
-  const place = at("trouble");
-  if (place.textContent === (sentence ?? "") && place.hidden === !sentence) return;
-  place.textContent = sentence ?? "";
+function tell(id, sentence) {
+  const place = at(id);
+  if (place.textContent !== sentence) place.textContent = sentence;
   place.hidden = !sentence;
+}
+
+/** Tell what was refused, or nothing. */
+function trouble(sentence = "") {
+  tell("trouble", sentence);
+}
+
+/** Tell that the database is away, once it has been for a while: at a start it always is, for a moment. */
+function showWaiting() {
+  waitedSince = state.trouble ? waitedSince ?? Date.now() : null;
+  tell("waiting", waitedSince && Date.now() - waitedSince > PATIENCE_MS ? state.trouble : "");
 }
 
 function show() {
@@ -165,6 +178,7 @@ function show() {
   if (tenantLink) Object.assign(link.firstElementChild, { href: tenantLink, textContent: say("tenant_name") });
   suggest();
   if (!state) return;
+  showWaiting();
   showSteps();
   showConnection();
   showCode();
@@ -177,12 +191,15 @@ async function seen() {
 }
 
 async function watch() {
+  let unreachable = false;
   for (;;) {
     try {
       state = await ask("/state");
-      trouble(state.trouble);
+      if (unreachable) trouble();
+      unreachable = false;
       show();
     } catch (error) {
+      unreachable = true;
       trouble(error.message);
     }
     await until(EVERY_MS);
@@ -227,7 +244,7 @@ async function once(id, act) {
   try {
     await act();
     state = await ask("/state");
-    trouble(state.trouble);
+    trouble();
     show();
   } catch (error) {
     trouble(error.message);
