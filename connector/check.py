@@ -42,8 +42,8 @@ def line(result: Result) -> str:
     """Answer what a person reads of one step: one line, and one more with the remedy."""
     found = result.finding
     took = f" ({result.seconds:.1f} s)" if result.seconds >= 1 else ""
-    text = f"{_MARKS[found.status]:<5}{result.title:<14} {found.detail}{took}"
-    return f"{text}\n{'':<20}{found.remedy}" if found.remedy else text
+    told = [*f"{found.detail}{took}".splitlines(), *found.remedy.splitlines()]
+    return f"{_MARKS[found.status]:<5}{result.title:<14} " + f"\n{'':<20}".join(told)
 
 
 def report(results: list[Result]) -> dict[str, Any]:
