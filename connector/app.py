@@ -104,7 +104,7 @@ async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: 
         Atendimentos(house.records),
         Tenants(house.connections, mailing),
         DeadLetters(house.letters),
-        Bootstrap(house.lifecycle, house.figures, house.events),
+        Bootstrap(house.lifecycle, house.figures, house.test, house.events),
         PairLinks(house.pair_links, settings.public_url),
     )
     telemetry = Telemetry(
@@ -150,7 +150,8 @@ def _failure(error: Exception, data: DataDir) -> StartFailure:
     if isinstance(error, StoreError):
         return StartFailure(ExitCode.DATABASE, str(error))
     if isinstance(error, SpoolError):
-        return StartFailure(ExitCode.DATA_DIR, f"{error} `vigia check` says what to do.")
+        why = str(error).rstrip(".")
+        return StartFailure(ExitCode.DATA_DIR, f"{why}, in {data.path / 'spool'}: `vigia check` says what to do.")
     if isinstance(error, OSError) and isinstance(error.filename, str) and error.filename.startswith(str(data.path)):
         return StartFailure(
             ExitCode.DATA_DIR,

@@ -28,6 +28,7 @@ from connector.pairwatch import PairWatch, Stirs
 from connector.pulse import Pulse
 from connector.records import Records
 from connector.running import Running, event_of
+from connector.selftest import SelfTest
 from connector.settings import Settings
 from connector.sights import Eyes, Hands, Seen, Tally
 from connector.sinks.board import Board
@@ -67,6 +68,7 @@ class Assembly:
     events: Events
     figures: Figures
     lifecycle: Lifecycle
+    test: SelfTest
     seen: Seen
     pair_links: PairLinks
     pair_watch: PairWatch
@@ -76,7 +78,8 @@ class Assembly:
         """Build everything; *parts* stops, in reverse, what was started. Nothing but the disk has to be there."""
         spool = await Spool.opened(data.path / "spool")
         parts.push_async_callback(spool.close)
-        store, embedded = _database(settings, data, redact)
+        transport, embedded = _database(settings, data, redact)
+        store = Store(transport)
         parts.push_async_callback(store.close)
         board = Board()
         sinks: list[Sink] = [
@@ -117,6 +120,7 @@ class Assembly:
                 seen, metrics, watchdog, _kind(settings), pulse, lab=settings.lab is not None, started_at=time.time()
             ),
             lifecycle,
+            SelfTest(settings, lambda: transport, seen),
             seen,
             PairLinks(spool.pair_links, connections, time.time),
             PairWatch(connections, stirs, time.time),
@@ -129,18 +133,18 @@ def _kind(settings: Settings) -> Kind:
     return "supabase" if settings.supabase else "embedded"
 
 
-def _database(settings: Settings, data: DataDir, redact: Redactor) -> tuple[Store, Embedded | None]:
+def _database(settings: Settings, data: DataDir, redact: Redactor) -> tuple[Postgres | Rest, Embedded | None]:
     """The database that is configured, or one of our own, which is not started yet."""
     url, project = settings.database, settings.supabase
     if project and url is None:
         redact.register(project.key)
-        return Store(Rest(project)), None
+        return Rest(project), None
     if project:
         logger.info("The connection string is used, and SUPABASE_URL is not.")
     if url is not None:
-        return Store(Postgres(Target.of(url))), None
+        return Postgres(Target.of(url)), None
     embedded = Embedded(data.path / "postgres", migrate)
-    return Store(Postgres(Target.of(embedded.url))), embedded
+    return Postgres(Target.of(embedded.url)), embedded
 
 
 async def _webhooks(settings: Settings, data: DataDir, redact: Redactor, parts: AsyncExitStack) -> list[Sink]:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context  # what is started outlives the request that asked for it, and must not bear its name
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -63,7 +64,7 @@ class Lifecycle:
         self._start = start
         self._restarted = restarted
         self._clock = clock
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
         self._initialized = False
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
@@ -80,13 +81,25 @@ class Lifecycle:
         return {one.name: one.condition() for one in self._services}
 
     async def initialize(self) -> bool:
-        """Start what does not run; answer whether there was anything to start. Raises what the start raises."""
-        async with self._starting:
-            if self._initialized:
-                return False
+        """Start what does not run; answer whether there was anything to start. Raises what the start raises.
+
+        A start goes on when its caller has gone: half of it would be worse than either.
+        """
+        if self._initialized:
+            return False
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start_all(), name="initialize", context=Context())
+            await asyncio.shield(self._starting)
+            return True
+        await asyncio.shield(self._starting)
+        return False
+
+    async def _start_all(self) -> None:
+        try:
             await self._start()
             self._initialized = True
-            return True
+        finally:
+            self._starting = None
 
     def restart(self, names: Sequence[Name]) -> Job:
         """Begin to restart services, all of them without *names*. Raises `RestartUnderWay`."""
@@ -95,7 +108,7 @@ class Lifecycle:
         chosen = tuple(one for one in self._services if not names or one.name in names)
         job = Job(uuid.uuid4().hex, tuple(one.name for one in chosen), self._clock())
         self._note(job)
-        self._task = asyncio.create_task(self._work(job, chosen), name="restart")
+        self._task = asyncio.create_task(self._work(job, chosen), name="restart", context=Context())
         return job
 
     def job(self, job_id: str) -> Job:
@@ -111,10 +124,11 @@ class Lifecycle:
         return self.job(job_id)
 
     async def stop(self) -> None:
-        """Break off a restart under way."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Break off a start or a restart under way."""
+        for task in (self._starting, self._task):
+            if task and task is not asyncio.current_task():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     async def _work(self, job: Job, services: Sequence[Service]) -> None:
         errors: dict[str, str] = {}

@@ -31,7 +31,6 @@ from watchdog.watchdog import Watchdog
 
 DRAINED_S = 3.0  # what sinks may still take when the service stops; the rest stays on disk
 KNOWN_VERSIONS_S = 2.0  # how long a start waits for a database of others to say which versions it holds
-DATABASE_UP_S = 60.0
 BACK_S = 60.0
 LOOK_EVERY_S = 0.1
 
@@ -73,7 +72,14 @@ class Running:
         return life
 
     async def start(self) -> None:
-        """Start everything. The database may be away."""
+        """Start everything, or nothing. The database may be away."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.parts.aclose()
+            raise
+
+    async def _start(self) -> None:
         seen, parts = self.seen, self.parts
         if seen.embedded:
             parts.push_async_callback(seen.embedded.stop)
@@ -129,10 +135,10 @@ class Running:
     # -- how each is restarted ----------------------------------------------------------------------------------------
 
     async def _restart_database(self) -> None:
-        if self.seen.embedded:
-            self.seen.embedded.restart()
-            await asyncio.sleep(0)
-            await self.seen.embedded.until_up(DATABASE_UP_S)
+        if embedded := self.seen.embedded:
+            before = embedded.view
+            embedded.restart()
+            await self._until(lambda: embedded.up and (before.pid is None or embedded.view.restarts > before.restarts))
         else:
             await self.store.close()  # the next call connects anew
         for drainer in self.seen.drainers:

@@ -48,6 +48,25 @@ class BootstrapPort(Protocol):
         ...
 
 
+class StepOf(Shown):
+    """One step of the test: ok, warn, fail or skipped, what was found, and what to do about it."""
+
+    name: str
+    title: str
+    status: Literal["ok", "warn", "fail", "skipped"]
+    detail: str
+    remedy: str
+    seconds: float
+
+
+class TestPort(Protocol):
+    """Tries the whole chain."""
+
+    async def run(self) -> list[StepOf]:
+        """Take every step and answer what each found."""
+        ...
+
+
 class ServiceState(Shown):
     """One service: running, stopped or degraded, and why."""
 
@@ -100,6 +119,13 @@ class JobOf(Shown):
     errors: dict[str, str]
 
 
+class Tested(Shown):
+    """What the test found. `ok`: no step failed."""
+
+    ok: bool
+    steps: list[StepOf]
+
+
 class HowLong(Query):
     """How long to wait for the end, in seconds."""
 
@@ -115,8 +141,9 @@ class Since(Query):
 class Bootstrap:
     """The resource."""
 
-    def __init__(self, services: BootstrapPort, figures: FiguresPort, events: Source) -> None:
+    def __init__(self, services: BootstrapPort, figures: FiguresPort, test: TestPort, events: Source) -> None:
         self._services = services
+        self._test = test
         self._figures = figures
         self._events = events
 
@@ -147,6 +174,15 @@ class Bootstrap:
     async def stats(self) -> Stats:
         """Answer every figure: sessions, queues, workers, sends, the database, the disk, and what the watchdog finds wrong."""
         return self._figures.stats()
+
+    @route("POST", BASE + "/test", tag=_TAG)
+    async def test(self) -> Tested:
+        """Try the whole chain, step by step: settings, disk, queue, engine, database, tables, rights, WhatsApp, webhook, sessions.
+
+        Each step says how long it took and, where something is wrong, what to do. In lab mode a message is sent too.
+        """
+        steps = await self._test.run()
+        return Tested(ok=all(one.status != "fail" for one in steps), steps=steps)
 
     @route(
         "POST",
