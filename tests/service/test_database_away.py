@@ -1,143 +1,157 @@
-"""Sinks that are away: the database for some seconds under load, a webhook that refuses while thousands of events come in."""
+"""The database away for a minute while texts go in and out: callers are told the truth at once, and afterwards nothing is missing."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable
+import random
+import signal
+import sys
+import time
 from pathlib import Path
-from typing import Any
 
 import aiohttp
+import psutil
 import pytest
-from aiohttp import web
 
 from benchmarks.rig import Numbers
-from benchmarks.service import Receiver, Service
+from benchmarks.service import Answer, Receiver, Service
+from benchmarks.traffic import Asked, Traffic
+from benchmarks.verdict import Judge
 from connector.store.embedded import Embedded
-from connector.store.migrate import migrate
 from lab.client import LabClient
 
-TEXTS = 200  # while the database is away
-FLOOD = 1000  # for each of two sessions, while the webhook is dead
-LOOK_S = 0.1
-WAIT_S = 60.0
+SHOPS = 4
+TEXTS_A_SECOND = 40.0
+SENDS_A_SECOND = 4.0
+SOON_S = 6.0  # far less than any chain of time-outs, far more than a busy machine needs
+LOOK_S = 0.5
+UP_S = 60.0
 
 
-class Refusing(Receiver):
-    """A receiver that takes nothing until it is told to."""
+class Gone:
+    """It ended: whoever connects is refused."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.refuses = True
+    seconds = 60.0
 
-    async def _take(self, request: web.Request) -> web.Response:
-        return web.Response(status=503) if self.refuses else await super()._take(request)
+    def __init__(self, database: Embedded) -> None:
+        self._database = database
 
+    async def leave(self) -> None:
+        """Go away."""
+        await self._database.stop()
 
-async def until(fact: Callable[[], Awaitable[Any]]) -> Any:
-    """Ask until the answer is something."""
-    async with asyncio.timeout(WAIT_S):
-        while not (found := await fact()):  # noqa: ASYNC110 - the service is another process
-            await asyncio.sleep(LOOK_S)
-    return found
+    async def come_back(self) -> None:
+        """Be there again."""
+        await self._database.start()
 
 
-async def asked(service: Service, path: str) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as http, http.get(service.url + path) as answer:
-        return answer.status, await answer.text()
+class Frozen(Gone):
+    """Nobody is refused, and nobody answered, as when its host is gone."""
+
+    seconds = 20.0
+
+    async def leave(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    async def come_back(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        first = psutil.Process(self._database.view.pid or 0)
+        for process in (first, *first.children(recursive=True)):
+            process.send_signal(number)
 
 
-async def depth(service: Service, sink: str) -> int:
-    """How many rows wait for a sink, as the metrics say."""
-    _, text = await asked(service, "/metrics")
-    found = re.search(rf'^vigia_sink_depth{{sink="{sink}"}} (\S+)$', text, re.MULTILINE)
-    return int(float(found[1])) if found else 0
-
-
-async def contents(service: Service, connection: str, remetente: str) -> list[str]:
-    """What one side wrote, in the order of the rows."""
-    return [row["conteudo"] for row in await service.rows(connection) if row["remetente"] == remetente]
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """The service's folder."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    return folder
-
-
-async def test_the_database_goes_and_comes_back(tmp_path: Path, data: Path, lab: LabClient, number: Numbers) -> None:
-    """Texts go in and out meanwhile; afterwards every row is there, in order, and each send knows its atendimento."""
-    database = Embedded(tmp_path / "elsewhere", migrate)
-    await database.start()
-    try:
-        assert await database.until_up(WAIT_S)
-        async with Service(data, lab, DATABASE_URL=database.url) as service:
-            await service.ready()
-            loja, ana = number(), number()
-            await lab.phone(ana, "Ana")
-            await service.pair("loja", loja)
-            assert (await service.send("loja", ana, "antes"))["recorded"]
-            await lab.write(ana, loja, "antes")
-            await until(lambda: contents(service, "loja", "CLIENTE"))
-
-            await database.stop()
-            await lab.write(ana, loja, "longe", count=TEXTS)
-            sent = [await service.send("loja", ana, f"longe {turn}") for turn in range(3)]
-            assert [(one["status"], one["recorded"], one["atendimentoId"]) for one in sent] == [
-                ("sent", False, None)
-            ] * 3
-            status, ready = await asked(service, "/health/ready")
-            assert (status, '"degraded"' in ready, '"sink_record"' in ready) == (200, True, True)
-            await until(lambda: _at_least(depth(service, "record"), TEXTS))
-
-            await database.start()
-            await until(lambda: _none(depth(service, "record")))
-            assert await contents(service, "loja", "CLIENTE") == ["antes", *(f"longe {n}" for n in range(TEXTS))]
-            assert await contents(service, "loja", "ATENDENTE") == ["antes", *(f"longe {n}" for n in range(3))]
-            [atendimento] = {row["atendimento_id"] for row in await service.rows("loja")}
-            later = [await service.by_id(one["messageId"]) for one in sent]
-            assert {(one["recorded"], one["atendimentoId"]) for one in later} == {(True, atendimento)}
-            assert '"ok"' in (await asked(service, "/health/ready"))[1]
-    finally:
-        await database.stop()
-
-
-async def test_a_dead_webhook_holds_up_nothing(data: Path, lab: LabClient, number: Numbers) -> None:
-    """Every row arrives while every event waits; when the receiver is back it gets each of them, in the order of its session."""
-    async with Refusing() as receiver, Service(data, lab, webhook=receiver.url) as service:
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize("kind", [Gone, Frozen])
+async def test_texts_go_in_and_out_without_the_database(
+    tmp_path: Path, database: Embedded, lab: LabClient, number: Numbers, kind: type[Gone]
+) -> None:
+    """Sends answer 201 and `recorded: false`, reads 503; then every text is a row, once, in order, and every send knows where."""
+    away = kind(database)
+    async with (
+        Receiver() as receiver,
+        Service(tmp_path / "data", lab, webhook=receiver.url, DATABASE_URL=database.url) as service,
+    ):
         await service.ready()
-        shops = {f"loja-{turn}": (number(), number()) for turn in range(2)}
-        for name, (shop, customer) in shops.items():
-            await lab.phone(customer, "Ana")
-            await service.pair(name, shop)
-        await asyncio.gather(*(lab.write(customer, shop, "texto", count=FLOOD) for shop, customer in shops.values()))
-        texts = [f"texto {n}" for n in range(FLOOD)]
-        for name in shops:
-            await until(lambda name=name: _at_least(_total(service, name), FLOOD))
-            assert await contents(service, name, "CLIENTE") == texts
-        assert await depth(service, "webhook") >= 2 * FLOOD
-        assert receiver.events == []
-        assert (await asked(service, "/health/ready"))[0] == 200
+        traffic = Traffic(service, random.Random(3), rate=TEXTS_A_SECOND, sends=SENDS_A_SECOND)
+        await traffic.open(SHOPS, number)
+        traffic.begin()
+        known = await _an_atendimento(service)
+        gone = time.monotonic()
+        await away.leave()
+        try:
+            reads = await _reads(service, known, until=gone + away.seconds)
+            if kind is Gone:  # one that is silent is noticed only when the record's own patience ends
+                status, word, reasons = await _readiness(service)
+                assert (status, word, "sink_record" in reasons) == (200, "degraded", True)
+        finally:
+            back = time.monotonic()
+            await away.come_back()
+        await _recorded_again(traffic, back)
+        await traffic.end()
 
-        receiver.refuses = False
-        await until(lambda: _none(depth(service, "webhook")))
-        told = [event["data"] for event in receiver.events if event["type"] == "messageReceived"]
-        for name in shops:
-            assert [data["content"] for data in told if data["connectionId"] == name] == texts
+        _told_at_once(reads)
+        meanwhile = [one for one in traffic.asked if one.began > gone + LOOK_S and one.ended < back]
+        assert len(meanwhile) > away.seconds
+        _sent_unrecorded(meanwhile)
+        verdict = await Judge(service, receiver, traffic).judge()
+        sys.stdout.write(
+            f"{sum(traffic.written.values())} texts in, {len(meanwhile)} sends and {len(reads)} reads meanwhile\n"
+        )
+        assert verdict.broken == []
+        assert not any(verdict.missing.values())
+        await _all_known(service, traffic)
+        assert await _readiness(service) == (200, "ok", [])
 
 
-async def _total(service: Service, connection: str) -> int:
-    active = (await service.ask("GET", "/atendimentos/active", connectionId=connection))["items"]
-    pages = [await service.ask("GET", f"/messages/{one['id']}", limit=1) for one in active]
-    return sum(page["total"] for page in pages)
+async def _an_atendimento(service: Service) -> str:
+    """Wait until the record has one; answers its id."""
+    async with asyncio.timeout(UP_S):
+        while not (items := (await service.recorded("/atendimentos/active"))["items"]):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(LOOK_S)
+    return items[0]["id"]
 
 
-async def _at_least(figure: Awaitable[int], least: int) -> bool:
-    return await figure >= least
+async def _recorded_again(traffic: Traffic, back: float) -> None:
+    """Wait until a send is answered with where it was recorded."""
+    async with asyncio.timeout(UP_S):
+        while not any(one.began > back and one.recorded for one in traffic.asked):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(LOOK_S)
 
 
-async def _none(figure: Awaitable[int]) -> bool:
-    return await figure == 0
+async def _reads(service: Service, atendimento: str, *, until: float) -> list[Answer]:
+    """Ask for what only the database knows, again and again."""
+    answers: list[Answer] = []
+    while time.monotonic() < until:
+        answers += [await service.look("/atendimentos/active"), await service.look(f"/messages/{atendimento}")]
+        await asyncio.sleep(LOOK_S)
+    return answers
+
+
+async def _readiness(service: Service) -> tuple[int, str, list[str]]:
+    async with aiohttp.ClientSession() as http, http.get(f"{service.url}/health/ready") as answer:
+        said = await answer.json()
+    return answer.status, said["status"], [one["code"] for one in said.get("reasons", [])]
+
+
+def _told_at_once(reads: list[Answer]) -> None:
+    assert {(one.status, one.body["code"]) for one in reads} == {(503, "record_away")}
+    assert {one.headers["Content-Type"].partition(";")[0] for one in reads} == {"application/problem+json"}
+    assert all(int(one.headers["Retry-After"]) > 0 for one in reads)
+    assert max(one.seconds for one in reads) < SOON_S
+
+
+def _sent_unrecorded(meanwhile: list[Asked]) -> None:
+    assert {(one.refused, one.status, one.recorded) for one in meanwhile} == {(None, "sent", False)}
+    assert max(one.ended - one.began for one in meanwhile) < SOON_S
+
+
+async def _all_known(service: Service, traffic: Traffic) -> None:
+    """By-id tells each send's atendimento, which is the one that its row lies in."""
+    for shop in traffic.shops:
+        rows = {row["id"]: row["atendimento_id"] for row in await service.rows(shop.connection)}
+        for asked in traffic.asked:
+            if asked.shop is shop:
+                told = await service.by_id(str(asked.message_id))
+                assert (told["recorded"], told["atendimentoId"]) == (True, rows[told["messageId"]])

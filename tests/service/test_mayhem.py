@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any, TypeVar
 
-import aiohttp
-import pytest
 import pytest_asyncio
 
 from benchmarks.mayhem import Mayhem, Victim, Wish
 from benchmarks.rig import Numbers
-from benchmarks.service import Receiver, Refused, Service
+from benchmarks.service import Receiver, Service
 from lab.client import LabClient
-
-SOON_S = 30.0
-T = TypeVar("T")
 
 
 @pytest_asyncio.fixture
@@ -36,47 +29,6 @@ async def service(tmp_path: Path, lab: LabClient, receiver: Receiver) -> AsyncGe
         yield service
 
 
-class Shop:
-    """One connection and its one customer."""
-
-    def __init__(self, service: Service, jid: str, number: str, customer: str) -> None:
-        self.service = service
-        self.jid = jid
-        self.number = number
-        self.customer = customer
-
-    async def send(self, text: str, key: str | None = None) -> Any:
-        """Send to the customer."""
-        return await self.service.send("loja", self.customer, text, key=key)
-
-    async def ask_until_answered(self, text: str, key: str) -> Any:
-        """Send under a key until it is not under way any more."""
-        async with asyncio.timeout(SOON_S):
-            while True:
-                try:
-                    return await self.send(text, key)
-                except Refused as refused:
-                    assert refused.code == "in_progress"  # noqa: PT017  # the loop goes on, nothing is raised
-                    await asyncio.sleep(0.1)
-
-    async def texts(self) -> list[str]:
-        """What the customer's phone got."""
-        return [item["text"] for item in await self.service.lab.read(self.customer)]
-
-    async def rows(self, fact: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
-        """The rows of the chat, once *fact* holds of them."""
-        return await _until(lambda: self.service.rows("loja"), fact)
-
-
-@pytest_asyncio.fixture
-async def shop(service: Service, lab: LabClient, number: Numbers) -> Shop:
-    """A connected shop."""
-    shop = Shop(service, "", number(), number())
-    shop.jid = (await service.pair("loja", shop.number))["jid"]
-    await lab.phone(shop.customer, "Ana")
-    return shop
-
-
 async def test_a_hub_a_worker_and_the_database_killed_under_load(
     service: Service, receiver: Receiver, number: Numbers
 ) -> None:
@@ -90,90 +42,3 @@ async def test_a_hub_a_worker_and_the_database_killed_under_load(
         sys.stdout.write(f"{one}\n")
         broken += one.broken
     assert broken == []
-
-
-async def test_a_send_whose_hub_dies_before_the_answer_was_sent_once(shop: Shop, lab: LabClient) -> None:
-    """Who asks again under the same key is told how it ended, and the phone has one."""
-    await lab.fault(shop.jid, "ack", delay_s=0.3, count=1)
-    asking = asyncio.create_task(shop.send("chegou?", "pedido-1"))
-    await lab.read(shop.customer, count=1, wait=10)
-    await shop.service.kill()
-    with pytest.raises((aiohttp.ClientError, OSError)):
-        await asking
-    await shop.service.start()
-    await shop.service.ready()
-    await shop.service.connected(1)
-    answer = await shop.ask_until_answered("chegou?", "pedido-1")
-    assert answer["status"] == "sent"
-    assert await shop.texts() == ["chegou?"]
-    (row,) = await shop.rows(lambda rows: bool(rows) and rows[0]["status"] in ("sent", "delivered"))
-    assert (row["id"], row["wa_message_id"]) == (answer["messageId"], answer["waMessageId"])
-
-
-async def test_a_send_whose_answer_never_comes_is_unknown_and_not_sent_again(shop: Shop, lab: LabClient) -> None:
-    """Nobody knows, so nobody repeats it."""
-    await lab.fault(shop.jid, "ack", drop=True, count=1)
-    asking = asyncio.create_task(shop.send("chegou?", "pedido-1"))
-    await lab.read(shop.customer, count=1, wait=10)
-    await shop.service.kill()
-    with pytest.raises((aiohttp.ClientError, OSError)):
-        await asking
-    await shop.service.start()
-    await shop.service.ready()
-    await shop.service.connected(1)
-    answer = await shop.ask_until_answered("chegou?", "pedido-1")
-    assert answer["status"] == "unknown"
-    assert (await shop.service.by_id(answer["messageId"]))["status"] == "unknown"
-    assert (await shop.send("e agora?"))["status"] == "sent"
-    assert await shop.texts() == ["chegou?", "e agora?"]
-    await shop.rows(lambda rows: len(rows) == 2 and rows[0]["status"] == "unknown")
-
-
-async def test_a_receipt_that_overtakes_the_answer_is_joined(shop: Shop, lab: LabClient) -> None:
-    """The phone confirms before WhatsApp answers the send: the row ends delivered, the send sent."""
-    await lab.fault(shop.jid, "ack", delay_s=1.0, count=1)
-    asking = asyncio.create_task(shop.send("rápido"))
-    await _until(lambda: lab.ask("GET", f"/deliveries?to={shop.number}&kind=receipt"), _settled)
-    assert not asking.done()
-    answer = await asking
-    assert answer["status"] == "sent"
-    (row,) = await shop.rows(lambda rows: bool(rows) and rows[0]["status"] == "delivered")
-    assert row["wa_message_id"] == answer["waMessageId"]
-
-
-async def test_the_same_key_after_a_restart_answers_the_same(shop: Shop) -> None:
-    """Killed or not in between: one message, one answer, and another text under the key is refused."""
-    first = await shop.send("uma vez", "pedido-1")
-    await shop.service.kill()
-    await shop.service.start()
-    await shop.service.ready()
-    assert await shop.send("uma vez", "pedido-1") == first
-    with pytest.raises(Refused) as refused:
-        await shop.send("outra coisa", "pedido-1")
-    assert refused.value.code == "idempotency_key_reused"
-    assert await shop.texts() == ["uma vez"]
-
-
-async def test_a_damaged_text_that_is_repaired_fills_its_own_row(
-    shop: Shop, lab: LabClient, receiver: Receiver
-) -> None:
-    """First nobody can read it, then it comes again: one row, in its place, with the text."""
-    await lab.fault(shop.jid, "corrupt", count=1)
-    ids = await lab.write(shop.customer, shop.number, "legível")
-    ids += await lab.write(shop.customer, shop.number, "depois")
-    rows = await shop.rows(lambda rows: len(rows) == 2 and None not in [row["conteudo"] for row in rows])
-    assert [(row["wa_message_id"], row["conteudo"]) for row in rows] == [(ids[0], "legível"), (ids[1], "depois")]
-    told = [event["data"]["content"] for event in receiver.events if event["data"].get("waMessageId") == ids[0]]
-    assert told == [None, "legível"]
-
-
-def _settled(answer: Any) -> bool:
-    return any(one["acked"] for device in answer["items"] for one in device["deliveries"])
-
-
-async def _until(ask: Callable[[], Awaitable[T]], fact: Callable[[T], bool]) -> T:
-    async with asyncio.timeout(SOON_S):
-        while True:
-            if fact(answer := await ask()):
-                return answer
-            await asyncio.sleep(0.05)
