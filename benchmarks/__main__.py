@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmarks import backlog, drain, faults, flow, inbound, mayhem, outbound, sessions, soak
+from benchmarks import backlog, drain, faults, flow, inbound, mayhem, outage, outbound, sessions, soak
 from benchmarks.database import Way
 from benchmarks.figures import Report
 from benchmarks.progress import Progress
@@ -64,6 +64,8 @@ def _sessions(chosen: argparse.Namespace) -> int:
 def _soak(chosen: argparse.Namespace) -> int:
     if chosen.whole:
         return _mayhem(chosen)
+    if chosen.outage:
+        return _outage(chosen)
     wish = soak.Wish(
         kills=chosen.kills,
         sessions=chosen.sessions,
@@ -89,6 +91,14 @@ def _mayhem(chosen: argparse.Namespace) -> int:
     )
     broken = asyncio.run(mayhem.run(wish, Progress()))
     print("\n".join(["BROKEN:", *broken]) if broken else f"held: {wish.rounds} rounds, every promise kept")
+    return 1 if broken else 0
+
+
+def _outage(chosen: argparse.Namespace) -> int:
+    wish = outage.Wish(runs=chosen.kills, seed=chosen.seed, folder=chosen.folder)
+    wish = replace(wish, ways=tuple(chosen.over or wish.ways))
+    broken = asyncio.run(outage.run(wish, Progress()))
+    print("\n".join(["BROKEN:", *broken]) if broken else f"held: {wish.runs} runs, every promise kept")
     return 1 if broken else 0
 
 
@@ -189,7 +199,13 @@ def _add_soak(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--whole", action="store_true", help="the whole service: its hub, a worker or its PostgreSQL is killed"
     )
-    parser.add_argument("--kills", type=_number, default=wish.kills, help="how many kills (%(default)s)")
+    parser.add_argument(
+        "--outage", action="store_true", help="the database: away, hung, slow, refusing; every fault once in each run"
+    )
+    parser.add_argument(
+        "--over", type=Way, action="append", metavar="WAY", help="with --outage: postgres or rest (in turn)"
+    )
+    parser.add_argument("--kills", type=_number, default=wish.kills, help="how many kills, or runs (%(default)s)")
     parser.add_argument("--sessions", type=_number, default=wish.sessions, help="how many sessions (%(default)s)")
     parser.add_argument(
         "--per-worker", type=_number, default=wish.per_worker, help="how many share a worker (%(default)s)"

@@ -37,7 +37,7 @@ PAIR_AT_ONCE = 4
 CHUNK = 250
 QUEUED_S = 1800.0
 DRAINED_S = 300.0
-LOOK_S = 0.05
+LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +153,14 @@ class Scene:
         load, before = os.getloadavg()[0], await self._record.count()
         await self._base.before.be(Mood.KILLED)
         began, cpu = time.monotonic(), _cpu_s(self._hub)
-        depth = 0
-        async with say.ticking(lambda: f"{way}: {depth} queued"), asyncio.timeout(QUEUED_S):
-            await asyncio.gather(*(self._write(shop, plan.rows // plan.sessions) for shop in self._shops))
-            rows = plan.rows // plan.sessions * plan.sessions
-            while depth < rows:
-                await asyncio.sleep(LOOK_S)
-                depth = await self._service.depth("record")
+        depth, rows = 0, plan.rows // plan.sessions * plan.sessions
+        async with say.ticking(lambda: f"{way}: {depth} queued"), asyncio.TaskGroup() as writing:
+            for shop in self._shops:
+                writing.create_task(self._write(shop, plan.rows // plan.sessions), name=f"customer-{shop.customer}")
+            async with asyncio.timeout(QUEUED_S):
+                while depth < rows:
+                    await asyncio.sleep(LOOK_S)
+                    depth = await self._service.depth("record")
         queued_s, queued_cpu_s = time.monotonic() - began, _cpu_s(self._hub) - cpu
         flowing = asyncio.create_task(self._flow(plan.rate), name="new-texts")
         try:

@@ -171,7 +171,8 @@ class Judge:
 def _by_connection(events: Iterable[Event]) -> dict[str, list[Event]]:
     found: dict[str, list[Event]] = {}
     for event in events:
-        found.setdefault(event["data"]["connectionId"], []).append(event)
+        if whose := event["data"].get("connectionId"):  # else it is about the service as a whole
+            found.setdefault(whose, []).append(event)
     return found
 
 
