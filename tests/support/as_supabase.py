@@ -6,14 +6,15 @@ It also takes no legacy keys (JWT): what is sent with those is looked at in `tes
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx
 import msgspec
 
 from benchmarks.lite import SECRET_KEY, Lite
 from connector.settings import SupabaseSettings
-from connector.store import rest
-from connector.store.driver import Connection
+from connector.store import migrate, rest
+from connector.store.driver import Connection, Target, connect
 from connector.store.migrate import migrations
 from connector.store.rest import Rest
 
@@ -40,6 +41,15 @@ class Corrected(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close what is behind it."""
         await self._way.aclose()
+
+
+async def new_project(url: str) -> None:
+    """Give an empty database what every Supabase project has from its first minute: the roles, and who is asking."""
+    connection = await connect(Target.of(url))
+    try:
+        await connection.execute((Path(migrate.__file__).parent / "shim.sql").read_text("utf-8"))
+    finally:
+        await connection.close()
 
 
 async def restore_rights(sql: Connection) -> None:
