@@ -59,13 +59,13 @@ def draw(text: str) -> bytes:
 
 
 def draw_svg(text: str) -> str:
-    """Answer the SVG: one unit a module, one stroke for each run of black ones."""
+    """Answer the SVG: one unit a module, one piece for each run of black ones."""
     rows = _code(text).get_matrix()
     side = len(rows)
-    runs = "".join(f"M{start} {y}h{length}" for y, row in enumerate(rows) for start, length in _runs(row))
+    runs = "".join(f"M{start} {y}h{length}v1h-{length}z" for y, row in enumerate(rows) for start, length in _runs(row))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges">'
-        f'<path fill="#fff" d="M0 0h{side}v{side}H0z"/><path stroke="#000" transform="translate(0 .5)" d="{runs}"/></svg>'
+        f'<path fill="#fff" d="M0 0h{side}v{side}H0z"/><path d="{runs}"/></svg>'
     )
 
 

@@ -20,7 +20,7 @@ from connector.refusals import UnknownLink
 from sessions.errors import SessionsError
 from sessions.pairing import Code
 
-TOKEN = "a-told-token"
+LINK = "a-told-link"
 CODE = "https://wa.me/settings/linked_devices#2@" + "aB3/" * 40 + ",cD4=,eF5=,6"
 
 
@@ -37,7 +37,7 @@ class Told:
     heard: asyncio.Queue[News | None] = field(default_factory=asyncio.Queue[News | None])
 
     async def open(self, token: str) -> Opened:
-        if token != TOKEN or not self.valid:
+        if token != LINK or not self.valid:
             raise UnknownLink
         return Opened("loja", "session", time.time() + self.life_s)
 

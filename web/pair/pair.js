@@ -154,9 +154,15 @@ function step(drawing, sentence) {
   svg.append(use);
   const item = document.createElement("li");
   const text = document.createElement("p");
-  text.textContent = sentence;
+  text.append(...sentence.split(/\[(.+?)\]/).map((part, index) => (index % 2 ? strong(part) : part)));
   item.append(svg, text);
   return item;
+}
+
+function strong(words) {
+  const made = document.createElement("strong");
+  made.textContent = words;
+  return made;
 }
 
 /** Move the countdowns on. They are not read aloud: somebody who listens needs to hear other things. */

@@ -1,4 +1,7 @@
-/** What the page says, in both languages. A person reads it who knows WhatsApp and nothing of this service. */
+/**
+ * What the page says, in both languages. A person reads it who knows WhatsApp and nothing of this service.
+ * In the steps, [brackets] hold what stands so in WhatsApp's own menus.
+ */
 
 const pt = {
   title: "Vincular o WhatsApp · Vigia",
@@ -42,13 +45,13 @@ const pt = {
   },
 
   steps: {
-    "android-menu": "Abra o WhatsApp e toque em ⋮ (mais opções), no alto à direita.",
-    "android-devices": "Toque em Dispositivos conectados.",
-    "iphone-settings": "Abra o WhatsApp e toque na última aba, embaixo à direita (Configurações).",
-    "iphone-devices": "Toque em Dispositivos conectados.",
-    "link-button": "Toque em Conectar dispositivo e confirme que é você.",
+    "android-menu": "Abra o WhatsApp e toque em [⋮] (mais opções), no alto à direita.",
+    "android-devices": "Toque em [Dispositivos conectados].",
+    "iphone-settings": "Abra o WhatsApp e toque na última aba, embaixo à direita ([Configurações]).",
+    "iphone-devices": "Toque em [Dispositivos conectados].",
+    "link-button": "Toque em [Conectar dispositivo] e confirme que é você.",
     aim: "Aponte a câmera para o QR code desta página.",
-    "type-code": "Toque em Conectar com número de telefone e digite o código desta página.",
+    "type-code": "Toque em [Conectar com número de telefone] e digite o código desta página.",
   },
 
   preparing: ["Preparando o código…", "Isto leva alguns segundos."],
@@ -62,7 +65,7 @@ const pt = {
     pairing_ended: ["O tempo para ler o código acabou", "Sem problema: peça um novo quando o celular estiver à mão."],
     passkey_required: [
       "Esta conta pede uma chave de acesso (passkey)",
-      "O WhatsApp só deixa vincular esta conta com uma passkey, o que ainda não é possível aqui. Com outra conta, tente de novo.",
+      "O WhatsApp só deixa vincular esta conta com uma passkey, o que ainda não é possível aqui. Você pode tentar com outra conta.",
     ],
     outdated: [
       "Este serviço precisa ser atualizado",
@@ -129,13 +132,13 @@ const en = {
   },
 
   steps: {
-    "android-menu": "Open WhatsApp and tap ⋮ (more options), at the top right.",
-    "android-devices": "Tap Linked devices.",
-    "iphone-settings": "Open WhatsApp and tap the last tab, at the bottom right (Settings).",
-    "iphone-devices": "Tap Linked devices.",
-    "link-button": "Tap Link a device, and confirm that it is you.",
+    "android-menu": "Open WhatsApp and tap [⋮] (more options), at the top right.",
+    "android-devices": "Tap [Linked devices].",
+    "iphone-settings": "Open WhatsApp and tap the last tab, at the bottom right ([Settings]).",
+    "iphone-devices": "Tap [Linked devices].",
+    "link-button": "Tap [Link a device], and confirm that it is you.",
     aim: "Point the camera at the QR code on this page.",
-    "type-code": "Tap Link with phone number, and type the code from this page.",
+    "type-code": "Tap [Link with phone number], and type the code from this page.",
   },
 
   preparing: ["Getting the code ready…", "This takes a few seconds."],
@@ -149,7 +152,7 @@ const en = {
     pairing_ended: ["The time to scan the code is over", "No harm done: ask for a new one when the phone is at hand."],
     passkey_required: [
       "This account asks for a passkey",
-      "WhatsApp lets this account be linked only with a passkey, which is not possible here yet. With another account, try again.",
+      "WhatsApp lets this account be linked only with a passkey, which is not possible here yet. You can try with another account.",
     ],
     outdated: [
       "This service needs an update",
