@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import shlex
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -20,7 +21,7 @@ from connector.api.assets import Assets, Pages
 from connector.api.atendimentos import Atendimentos
 from connector.api.bootstrap import Bootstrap
 from connector.api.callers import Callers
-from connector.api.connections import Connections
+from connector.api.connections import BASE, Connections
 from connector.api.cors import Cors
 from connector.api.dead import DeadLetters
 from connector.api.health import Health, Trouble, no_trouble
@@ -245,6 +246,8 @@ class Service:
         logger.info("Ready on {}", url)
         if self.key.made_now and sys.stdout.isatty():
             self.say(f"This key was made just now, and is shown only this once: {self.key.value}")
+        key = f"$(cat {shlex.quote(str(self.key.file))})" if self.key.file else "$API_KEY"
+        self.say(f'Next: open {url}/ in a browser, or  curl -H "X-API-KEY: {key}" {url}{BASE}')
 
 
 def _edge(settings: Settings, initialized: Callable[[], bool]) -> Edge:

@@ -105,7 +105,10 @@ async def test_it_starts_in_order_serves_and_stops_in_reverse(stage: Stage, free
     await stage.ready.wait()
     assert stage.fleet.asked == ["start", "started"]
     assert await asyncio.to_thread(ask, free_port) == {"status": "ok", "lab": False}
-    assert stage.said == [f"Vigia is ready on http://127.0.0.1:{free_port}; the API key is the one in API_KEY."]
+    ready, following = stage.said
+    assert ready == f"Vigia is ready on http://127.0.0.1:{free_port}; the API key is the one in API_KEY."
+    assert "$API_KEY" in following
+    assert stage.service.key.value not in following
     stage.fleet.may_stop.clear()
     stage.stop.ask()
     await stage.fleet.stopping.wait()
