@@ -134,7 +134,7 @@ async def test_a_wrong_key_is_told_and_the_right_one_stays_in_the_tab(
 async def test_news_come_by_themselves_and_take_no_focus(told: Told, serve: Any, open_page: OpenPage) -> None:
     """Rows change, come and go under a reader who stays where they are."""
     page = await signed_in(open_page, await serve(told.app()))
-    button = row(page, "suporte").locator(".restart")
+    button = row(page, "vendas").locator(".restart")
     await button.focus()
     told.have("loja-norte", "Loja Norte")
     told.have("nova", "Nova")
@@ -148,10 +148,13 @@ async def test_news_come_by_themselves_and_take_no_focus(told: Told, serve: Any,
 async def test_restart(told: Told, serve: Any, open_page: OpenPage) -> None:
     """Asked for by a button that says for whom, and told."""
     page = await signed_in(open_page, await serve(told.app()))
-    await page.get_by_role("button", name="Reiniciar Suporte").click()
-    await expect(page.locator("#said")).to_have_text("Suporte: reconectando.", timeout=LONG_MS)
-    await expect(row(page, "suporte").locator(".badge")).to_have_text("Conectando", timeout=LONG_MS)
-    assert ("restart", "suporte") in told.asked
+    await page.get_by_role("button", name="Reiniciar Loja Centro").click()
+    await expect(page.locator("#said")).to_have_text("Loja Centro: reconectando.", timeout=LONG_MS)
+    await expect(row(page, "loja-centro").locator(".badge")).to_have_text("Conectando", timeout=LONG_MS)
+    assert ("restart", "loja-centro") in told.asked
+    for unpaired in ("suporte", "financeiro"):
+        await expect(row(page, unpaired).locator(".restart")).to_be_hidden()
+        await expect(row(page, unpaired).locator(".link")).to_be_visible()
     told.full = True
     await page.get_by_role("button", name="Reiniciar Vendas").click()
     await expect(page.locator("#said")).to_have_text("O disco está quase cheio: libere espaço.", timeout=LONG_MS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,12 +9,14 @@ from typing import Any
 from aiohttp import web
 
 from connector.api.assets import Assets
-from connector.api.bootstrap import Bootstrap
+from connector.api.bootstrap import BASE, StatusOf
+from connector.api.bootstrap import Reason as Wrong
 from connector.api.connections import Connections
 from connector.api.health import Health
 from connector.api.operator import Operator
 from connector.api.pairlinks import PairLinks
 from connector.api.rates import Policy
+from connector.api.route import route
 from connector.api.server import Edge, make_app
 from connector.api.stats import Connections as ConnectionFigures
 from connector.api.stats import (
@@ -24,7 +25,6 @@ from connector.api.stats import (
     SendFigures,
     SinkFigures,
     Stats,
-    Summary,
     WorkerFigures,
 )
 from connector.pairlinks import NewLink
@@ -50,7 +50,14 @@ class Told:
     full: bool = False
     lab: bool = False
 
-    def have(self, connection_id: str, name: str, reason: Reason = Reason.CONNECTED, phone: str | None = "5511987654321", heard_s: float | None = 5) -> None:  # fmt: skip
+    def have(
+        self,
+        connection_id: str,
+        name: str,
+        reason: Reason = Reason.CONNECTED,
+        phone: str | None = "5511987654321",
+        heard_s: float | None = 5,
+    ) -> None:
         """Have a connection, which heard something *heard_s* seconds ago."""
         now = datetime.now(UTC)
         heard = None if heard_s is None else now - timedelta(seconds=heard_s)
@@ -60,7 +67,16 @@ class Told:
             phone, None, None, None, None, heard, now, self.lab,
         )  # fmt: skip
 
-    def sink(self, name: str, state: str = "running", reason: str = "", *, waiting: int = 0, oldest_s: float | None = None, dead: int = 0) -> None:  # fmt: skip
+    def sink(
+        self,
+        name: str,
+        state: str = "running",
+        reason: str = "",
+        *,
+        waiting: int = 0,
+        oldest_s: float | None = None,
+        dead: int = 0,
+    ) -> None:
         """Have a sink."""
         told: Any = {"name": name, "state": state, "reason": reason, "waiting": waiting, "oldest_seconds": oldest_s}
         self.sinks.append(SinkFigures(**told, delivered=12_345, dead=dead))
@@ -69,7 +85,7 @@ class Told:
         """Answer the API with the operator's page, as the service puts it together."""
         assets = Assets.read()
         services: Any = self
-        resources = (Connections(services), PairLinks(services), Bootstrap(services, self, services))
+        resources = (Connections(services), PairLinks(services), self)
         return make_app(
             key=KEY,
             health_of=Health(lab=self.lab, sessions=lambda: len(self.views)),
@@ -122,18 +138,20 @@ class Told:
 
     # The figures
 
-    @property
-    def initialized(self) -> bool:
-        return True
+    @route("GET", BASE + "/status", tag="told")
+    async def status(self) -> StatusOf:
+        return StatusOf(
+            initialized=True,
+            status="degraded" if self.reasons else "ok",
+            version="0.1.0",
+            started_at=datetime.now(UTC) - timedelta(seconds=7300),
+            lab=self.lab,
+            reasons=[Wrong(code=code, detail=detail) for code, detail in self.reasons],
+            services=[],
+        )
 
-    def conditions(self) -> Mapping[Any, Any]:
-        return {}
-
-    def summary(self) -> Summary:
-        status = "degraded" if self.reasons else "ok"
-        return Summary(status, "0.1.0", datetime.now(UTC).timestamp() - 7300, self.lab, self.reasons)
-
-    def stats(self) -> Stats:
+    @route("GET", BASE + "/stats", tag="told")
+    async def stats(self) -> Stats:
         return Stats(
             connections=ConnectionFigures(total=len(self.views), by_status={}, by_reason={}, items=[]),
             pairings=1,

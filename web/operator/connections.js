@@ -5,6 +5,7 @@ import { ago, clock, masked, number, say, sentence } from "./say.js";
 
 const KINDS = { connected: "good", connecting: "wait", disconnected: "", error: "bad" };
 const TOOLS_FROM = 6;
+const UNPAIRED = new Set(["never_paired", "pairing_ended", "logged_out", "passkey_required", "waiting_scan"]);
 
 export class Connections {
   #table = document.getElementById("connections");
@@ -98,7 +99,7 @@ export class Connections {
   }
 
   #fill(element, connection) {
-    const { connectionId, name, phone, status, lastEventAt } = connection;
+    const { connectionId, name, phone, status, reason, lastEventAt } = connection;
     const find = (part) => element.querySelector(part);
     put(find(".name"), name);
     put(find(".id"), connectionId);
@@ -110,8 +111,8 @@ export class Connections {
     put(time, lastEventAt ? ago(Math.max(0, (Date.now() + this.#skew - Date.parse(lastEventAt)) / 1000)) : say("never"));
     time.dateTime = lastEventAt ?? "";
     time.title = lastEventAt ? clock(lastEventAt) : "";
-    find(".link").hidden = Boolean(phone) && status === "connected";
-    find(".restart").hidden = !phone;
+    find(".link").hidden = !UNPAIRED.has(reason);
+    find(".restart").hidden = UNPAIRED.has(reason) || reason === "linking";
     label(find(".link"), say("doLinkOf", name));
     label(find(".restart"), say("doRestartOf", name));
     label(find(".remove"), say("doRemoveOf", name));
@@ -135,7 +136,7 @@ export class Connections {
   #count(button) {
     const status = button.dataset.status;
     const count = this.#items.filter((each) => !status || each.status === status).length;
-    put(button, `${say(status || "all")} ${number(count)}`);
+    put(button, `${say(status ? `all_${status}` : "all")} ${number(count)}`);
     button.setAttribute("aria-pressed", String(status === this.#filter));
   }
 }

@@ -24,7 +24,7 @@ export function ago(seconds) {
 }
 
 export function clock(moment) {
-  return new Intl.DateTimeFormat(tag(), { dateStyle: "short", timeStyle: "medium" }).format(new Date(moment));
+  return new Intl.DateTimeFormat(tag(), { dateStyle: "short", timeStyle: "short" }).format(new Date(moment));
 }
 
 export function number(value) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from connector.api.assets import Assets
 from connector.api.health import Health
 from connector.api.operator import Operator
 from connector.api.server import make_app
+from sessions.state import Reason
 
 Client = TestClient[web.Request, web.Application]
 
@@ -164,3 +166,23 @@ async def test_the_pages_of_this_service() -> None:
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|https?://(?!www\.w3\.org)", text)
         told = await (await browser.get("/", headers={"Accept": "application/json"})).json()
         assert told["docs"] == "/docs"
+
+
+def test_the_page_knows_what_every_reason_means() -> None:
+    """In the service's own English; the API says it in Portuguese."""
+    page = (Path(__file__).parents[3] / "web/operator/reasons.js").read_text("utf-8")
+    told = dict(re.findall(r'^  (\w+): ("[^"]*"),$', page, re.MULTILINE))
+    assert {code: json.loads(text) for code, text in told.items()} == {
+        one.code: one.value.en.replace("{detail}", "") for one in Reason
+    }
+
+
+@pytest.mark.parametrize("name", [path.parent.name for path in (Path(__file__).parents[3] / "web").glob("*/texts.js")])
+def test_both_languages_have_the_same_words(name: str) -> None:
+    """A word that one of them lacks would be said in the other, or not at all."""
+    text = (Path(__file__).parents[3] / f"web/{name}/texts.js").read_text("utf-8")
+    halves = re.split(r"^  en: \{$", text, flags=re.MULTILINE)
+    words = [re.findall(r"^    (\w+):", half, re.MULTILINE) for half in halves]
+    assert len(words) == 2
+    assert sorted(words[0]) == sorted(words[1])
+    assert len(words[0]) > 5
