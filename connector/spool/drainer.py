@@ -105,7 +105,8 @@ class Drainer:
         )
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Begin to deliver, or begin again after a stop."""
+        self._stopping = False
         loop = asyncio.get_running_loop()
         self._outbox.tally.listen(self._sink.name, partial(_set, loop, self._more))
         self._task = asyncio.create_task(self._run(), name=f"drainer-{self._sink.name}")

@@ -260,3 +260,16 @@ async def _survives(plan, bad, batch):
         assert {int(it.op) for it in await spool.dead.list()} == bad
         await drainer.stop()
         await spool.close()
+
+
+async def test_one_that_was_stopped_goes_on_when_it_is_started_again(house, spool, receiver):
+    """As when an operator restarts the sinks."""
+    a = receiver("a")
+    drainer = house.drain(spool, a)
+    await put(spool, 1)
+    await a.until(lambda: a.ops == ops([1]))
+    await drainer.stop()
+    await put(spool, 2)
+    assert await left(spool) == ops([2])
+    drainer.start()
+    await a.until(lambda: a.ops == ops([1, 2]))

@@ -1,0 +1,148 @@
+"""What operators do while texts go in and out: they restart services, try the whole chain, hear what happens. Nothing is lost by it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from benchmarks.rig import Numbers
+from benchmarks.service import Receiver, Service
+from benchmarks.traffic import Traffic
+from benchmarks.verdict import Judge
+from lab.client import LabClient
+
+BOOTSTRAP = "/api/whatsapp-bootstrap"
+SHOPS = 3
+UP_S = 90.0
+
+
+class Operator:
+    """Somebody with the key of a service."""
+
+    def __init__(self, service: Service) -> None:
+        self._http = service._session
+        self.heard: list[dict[str, Any]] = []
+        self._more = asyncio.Condition()
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """One request; answers the JSON of what was done."""
+        async with self._http.request(method, BOOTSTRAP + path, json=body) as answer:
+            said = await answer.json()
+            assert answer.ok, said
+            return said
+
+    async def listen(self, after: int | None = None) -> None:
+        """Hear events until cancelled."""
+        query = {} if after is None else {"after": str(after)}
+        forever = aiohttp.ClientTimeout(total=None, sock_read=60)
+        async with self._http.get(f"{BOOTSTRAP}/events", params=query, timeout=forever) as stream:
+            assert stream.headers["Content-Type"].startswith("text/event-stream")
+            number = 0
+            async for line in stream.content:
+                word, _, rest = line.decode().rstrip("\n").partition(": ")
+                if word == "id":
+                    assert int(rest) > number
+                    number = int(rest)
+                elif word == "data" and rest != "{}":
+                    async with self._more:
+                        self.heard.append({"number": number, **json.loads(rest)})
+                        self._more.notify_all()
+
+    async def until(self, name: str, **data: Any) -> dict[str, Any]:
+        """Wait for an event; answers it."""
+
+        def found() -> dict[str, Any] | None:
+            fits = (one for one in self.heard if one["type"] == name and data.items() <= one["data"].items())
+            return next(fits, None)
+
+        async with asyncio.timeout(UP_S), self._more:
+            await self._more.wait_for(lambda: found() is not None)
+        event = found()
+        assert event is not None
+        return event
+
+
+@pytest.mark.timeout(420)
+async def test_restarting_everything_under_load_loses_nothing_and_needs_no_phone(
+    tmp_path: Path, lab: LabClient, number: Numbers
+) -> None:
+    """Each service by itself, then all of them, while customers write and the CRM sends."""
+    async with Receiver() as receiver, Service(tmp_path / "data", lab, webhook=receiver.url, per_worker=2) as service:
+        await service.ready()
+        traffic = Traffic(service, random.Random(5), rate=30.0, sends=3.0)
+        await traffic.open(SHOPS, number)
+        linked = {
+            shop.connection: (await service.ask("GET", f"/connections/{shop.connection}"))["jid"]
+            for shop in traffic.shops
+        }
+        operator = Operator(service)
+        listening = asyncio.create_task(operator.listen())
+        traffic.begin()
+        await operator.until("messageReceived")
+        for name in ("sinks", "watchdog", "database", "sessions", "workers"):
+            job = await operator.ask("POST", "/restart?wait=120", {"services": [name]})
+            assert (job["status"], job["errors"]) == ("done", {})
+        job = await operator.ask("POST", "/restart", {})
+        assert job["services"] == ["database", "sinks", "workers", "sessions", "watchdog"]
+        job = await operator.ask("GET", f"/jobs/{job['jobId']}?wait=240")
+        assert (job["status"], job["errors"]) == ("done", {})
+        await service.connected(SHOPS)
+        await operator.until("serviceRestarted", services=job["services"])
+        await traffic.end()
+        verdict = await Judge(service, receiver, traffic).judge()
+        assert verdict.broken == []
+        assert not any(verdict.missing.values())
+        for connection, jid in linked.items():
+            assert (await service.ask("GET", f"/connections/{connection}"))["jid"] == jid
+        heard = {one["type"] for one in operator.heard}
+        assert {"connected", "disconnected", "messageReceived", "messageSent", "serviceRestarted"} <= heard
+        assert not listening.done()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+@pytest.mark.timeout(300)
+async def test_a_service_that_waits_for_an_operator(tmp_path: Path, lab: LabClient, number: Numbers) -> None:
+    """It answers how it is, refuses the rest, and starts when told; then the whole chain is right, a message included."""
+    async with Service(tmp_path / "data", lab, AUTO_INITIALIZE="false") as service:
+        await service.ready()
+        operator = Operator(service)
+        assert not (await operator.ask("GET", "/status"))["initialized"]
+        refused = await service.look("/connections")
+        assert (refused.status, refused.body["code"]) == (503, "not_initialized")
+        started = await asyncio.gather(*(operator.ask("POST", "/initialize") for _ in range(3)))
+        assert sorted(one["started"] for one in started) == [False, False, True]
+        listening = asyncio.create_task(operator.listen(after=0))
+        mine = number()
+        await service.pair("loja", mine)
+        await operator.until("connected", connectionId="loja")
+        tested = await operator.ask("POST", "/test")
+        wrong = [step for step in tested["steps"] if step["status"] not in ("ok", "warn")]
+        assert wrong == []
+        assert tested["ok"]
+        assert {"engine", "database", "probe", "queues", "sessions", "message"} <= {
+            step["name"] for step in tested["steps"]
+        }
+        stats = await operator.ask("GET", "/stats")
+        assert stats["connections"]["byReason"] == {"connected": 1}
+        status = await operator.ask("GET", "/status")
+        assert {one["name"]: one["state"] for one in status["services"]}["sessions"] == "running"
+        last = operator.heard[-1]["number"]
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+        again = Operator(service)
+        listening = asyncio.create_task(again.listen(after=last))
+        await lab.fault((await service.ask("GET", "/connections/loja"))["jid"], "removed")
+        told = await again.until("sessionNeedsYou", connectionId="loja")
+        assert told["severity"] == "critical"
+        assert told["data"]["reason"] == "logged_out"
+        assert all(one["number"] > last for one in again.heard)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
