@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmarks import backlog, drain, faults, flow, inbound, mayhem, outage, outbound, sessions, soak
+from benchmarks import backlog, drain, faults, fleet_outage, flow, inbound, mayhem, outage, outbound, sessions, soak
 from benchmarks.database import Way
 from benchmarks.figures import Report
 from benchmarks.progress import Progress
@@ -141,6 +141,13 @@ def _drain(chosen: argparse.Namespace) -> int:
     return 1 if slow else 0
 
 
+def _away(chosen: argparse.Namespace) -> int:
+    wish = fleet_outage.Wish(sessions=chosen.sessions, away_s=chosen.away, folder=chosen.folder)
+    found = asyncio.run(fleet_outage.run(wish, Progress()))
+    print("\n".join([found.line, *(["BROKEN:", *found.broken] if found.broken else [])]))
+    return 1 if found.broken else 0
+
+
 def _faults(_chosen: argparse.Namespace) -> int:
     print(asyncio.run(faults.run(Progress())))
     return 0
@@ -170,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_flow(drained, _drain)
     drained.add_argument("--rows", type=_number, help="how many are queued (100,000)")
     drained.add_argument("--over", type=Way, action="append", metavar="WAY", help="postgres or rest (both)")
+    _add_away(commands.add_parser("away", help="WhatsApp away for all at once", description=fleet_outage.__doc__))
     timed = commands.add_parser("faults", help="how soon each fault is noticed, and healed", description=faults.__doc__)
     timed.set_defaults(run=_faults, log="CRITICAL")
     return parser
@@ -179,6 +187,15 @@ def _add_flow(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace
     parser.set_defaults(run=run, log="ERROR")
     parser.add_argument("--quick", action="store_true", help="a few texts: whether it runs, not how fast")
     parser.epilog = "Exit status 1: slower than what counts as broken."
+    _add_folder(parser)
+
+
+def _add_away(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_away, log="CRITICAL")
+    wish = fleet_outage.Wish()
+    parser.add_argument("--sessions", type=_number, default=wish.sessions, help="how many (%(default)s)")
+    parser.add_argument("--away", type=float, default=wish.away_s, help="for how many seconds (%(default)s)")
+    parser.epilog = "Exit status 1: a storm of connections, or not everybody back in time."
     _add_folder(parser)
 
 
