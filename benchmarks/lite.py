@@ -97,6 +97,21 @@ class Lite:
                 )
             time.sleep(LOOK_S)
 
+    def push(self, migrations: Path) -> str:
+        """Apply the files of *migrations* as `supabase db push` does, with this endpoint's own command; answer what it says."""
+        shutil.copytree(migrations, self._folder / "supabase" / "migrations", dirs_exist_ok=True)
+        command = [str(_node()), str(_installed()), "--no-telemetry", "migration", "up"]
+        ended = subprocess.run(
+            command,
+            cwd=self._folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=READY_S,
+            check=True,
+        )
+        return ended.stdout
+
     def stop(self) -> None:
         """End it; what does not end is killed."""
         if self._process and self._process.poll() is None:

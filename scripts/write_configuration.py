@@ -42,9 +42,10 @@ only) and shows it once if it was started from a terminal. To change it, stop th
 
 ## The database
 
-Without `DATABASE_URL` and `SUPABASE_DB_URL` the service runs a PostgreSQL of its own, reached over a socket that only its user can
-open, and brings it up to date at every start. A database of yours is brought up to date by `vigia migrate`; for Supabase's SQL
-editor, `vigia migrate --print` prints one SQL text. The address of Supabase's pooler (port 6543, or `?pgbouncer=true`) is recognised.
+The first of these that is set is used: `DATABASE_URL`, `SUPABASE_DB_URL`, `SUPABASE_URL` with its key ([supabase.md](supabase.md)).
+Without any the service runs a PostgreSQL of its own, reached over a socket that only its user can open, and brings it up to date at
+every start. A database of yours is brought up to date by `vigia migrate`; for Supabase's SQL editor, `vigia migrate --print` prints one
+SQL text. The address of Supabase's pooler (port 6543, or `?pgbouncer=true`) is recognised.
 While the database is away, or its tables are of another Vigia, everything waits on disk.
 
 ## Lab mode

@@ -95,7 +95,8 @@ class Answer:
 def meaning(answer: Answer, now: datetime | None = None) -> StoreError:
     """Answer the error that *answer* is. A success that is not Supabase's own counts as no success."""
     found = _of_code(answer.code or "") or _of_status(answer.status)
-    said = f"{found} (HTTP {answer.status}{f', {answer.code}' if answer.code else ''})"
+    fault, colon, remedy = str(found).partition(": ")
+    said = f"{fault} (HTTP {answer.status}{f', {answer.code}' if answer.code else ''}){colon}{remedy}"
     match found:
         case Offline():
             return Offline(said, _seconds(answer.retry_after, now or datetime.now(UTC)))

@@ -19,6 +19,8 @@ create table if not exists supabase_migrations.schema_migrations (version text p
 alter table supabase_migrations.schema_migrations add column if not exists statements text[], add column if not exists name text;
 """
 _NOTE = "insert into supabase_migrations.schema_migrations (version, name, statements) values ($1, $2, array[$3])"
+_TELL = "notify pgrst, 'reload schema';"
+"""Supabase's interface looks at the tables again: hosted projects do that by themselves, one of your own may not."""
 _MIGRATE_S = 300.0
 
 
@@ -44,7 +46,7 @@ def as_text() -> str:
     for each in migrations():
         note = f"insert into supabase_migrations.schema_migrations (version, name) values ('{each.version}', '{each.name}');"  # noqa: S608 - file names of ours
         parts += [f"-- {each.version} {each.name}", note, each.sql]
-    return "\n".join([*parts, "commit;\n"])
+    return "\n".join([*parts, _TELL, "commit;\n"])
 
 
 async def migrate(url: str) -> list[Migration]:
@@ -71,6 +73,7 @@ async def _apply(connection: Connection) -> list[Migration]:
     for each in missing:
         await connection.execute(each.sql)
         await connection.execute(_NOTE, each.version, each.name, each.sql)
+    await connection.execute(_TELL)
     return missing
 
 

@@ -1,6 +1,7 @@
 """The local endpoint as the real Supabase would answer: where `@supabase/lite` 0.10.0 differs, it is put right here, and only here.
 
-It also takes no legacy keys (JWT): what is sent with those is looked at in `test_rest.py`, and proven against no endpoint.
+It looks at tables and functions once, at its start: after `notify pgrst` it has to be started again. And it takes no legacy keys (JWT):
+what is sent with those is looked at in `test_rest.py`, and proven against no endpoint.
 """
 
 from __future__ import annotations
@@ -55,6 +56,12 @@ async def new_project(url: str) -> None:
 async def restore_rights(sql: Connection) -> None:
     """At its start it grants everything on every table to everybody, which Supabase does not: the migrations' own rights again."""
     await sql.execute("\n".join(right for each in migrations() for right in _RIGHTS.findall(each.sql)))
+
+
+def look_again(lite: Lite) -> None:
+    """Have it see the tables that were made since its start."""
+    lite.stop()
+    lite.start()
 
 
 def over(lite: Lite, key: str = SECRET_KEY) -> Rest:
