@@ -99,7 +99,7 @@ class Assembly:
         if embedded:
             embedded.listen(drainers[0].kick)  # the record's, which need not wait for its next try
         mover = spool.mover(Inbound(connections.refs, names, metrics.event_received, events), fleet.rung)
-        catch_up = CatchUp(spool, store, aloud=embedded is None)
+        catch_up = CatchUp(spool, store, aloud=embedded is None, behind=connections.tell_again)
         pulse = Pulse(store)
         seen = Seen(fleet, spool, mover, drainers, embedded, data.path, connections, lambda: catch_up.reason)
         metrics.watch(seen.figures)
@@ -170,13 +170,19 @@ async def _webhooks(settings: Settings, data: DataDir, redact: Redactor, parts: 
 
 
 def _changes(connections: Connections, metrics: Metrics, events: Events, stirs: Stirs) -> Changed:
-    """Tell the connections of a session's change, and those who look at its pairing; count the pairings that it ends."""
+    """Tell the connections of a session's change, and those who look at its pairing; count what that means."""
+    lost: dict[SessionId, float] = {}  # since when, unix seconds
 
     def changed(session: SessionId, before: State, now: State) -> None:
         connections.changed(session, before, now)
         stirs.ring(session)
         if before.reason is not now.reason and (ref := connections.refs.get(session)) and (name := event_of(now)):
             events.publish(StateChange(reason=now.reason.code, message=now.sentence("pt")), name, ref)
+        if before.reason is Reason.CONNECTED and now.reason is not Reason.CONNECTED:
+            metrics.connection_lost(now.reason.code)
+            lost.setdefault(session, now.since)
+        elif now.reason is Reason.CONNECTED and (since := lost.pop(session, None)) is not None:
+            metrics.connection_back(now.since - since)
         if before.reason is Reason.LINKING and now.reason is Reason.STARTING:
             metrics.pairings.labels("paired").inc()
         elif before.reason in (Reason.WAITING_SCAN, Reason.LINKING) and now.reason in UNPAIRED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -117,6 +118,14 @@ class Connections:
     def changed(self, session: SessionId, before: State, now: State) -> None:
         """Take note of a session's change; what it means is told by `run`."""
         self._changes.put_nowait(Change(session, before, now, int(self._clock() * 1000)))
+
+    def tell_again(self) -> None:
+        """Have `run` tell the record of every connection as it is: what it was told before may have looked old to it."""
+        for kept in self._kept.values():
+            session = SessionId(kept.session)
+            with suppress(UnknownSession):  # not started yet: it is told when it is
+                state = self._fleet.view(session).state
+                self._changes.put_nowait(Change(session, state, state, int(state.since * 1000)))
 
     async def run(self) -> None:
         """Tell the sinks of every change, in order, until cancelled."""

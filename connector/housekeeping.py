@@ -22,15 +22,22 @@ KEYS_KEPT_S = 7 * 86_400.0
 EVERY_S = 3_600.0
 
 
+def _nothing_to_repeat() -> None: ...
+
+
 class CatchUp:
     """Asks the database which versions it holds until it says so. `reason`: why it does not, None where it did or was not asked yet.
 
     *aloud*: an operator is told; the service's own database takes a moment at every start, which is nothing to tell.
+    *behind* is called when the database holds versions that this run was too late to know: what it was told meanwhile looked old to it.
     """
 
-    def __init__(self, spool: Spool, store: Store, *, aloud: bool) -> None:
+    def __init__(
+        self, spool: Spool, store: Store, *, aloud: bool, behind: Callable[[], None] = _nothing_to_repeat
+    ) -> None:
         self.known = asyncio.Event()
         self._aloud = aloud
+        self._behind = behind
         self.reason: str | None = None
         self._spool = spool
         self._store = store
@@ -38,9 +45,10 @@ class CatchUp:
     async def run(self) -> None:
         """A data folder that is new, or a clock that was set back, must not make later changes look older than those on record."""
         failures = 0
+        first = self._spool.clock.next()
         while True:
             try:
-                self._spool.clock.not_before(await self._store.newest_version())
+                newest = await self._store.newest_version()
             except StoreError as error:
                 failures += 1
                 if self._aloud:
@@ -48,6 +56,9 @@ class CatchUp:
                 await asyncio.sleep(wait_s(Retry.REOPEN, failures, random.random))
             else:
                 break
+        self._spool.clock.not_before(newest)
+        if newest > first:
+            self._behind()
         if self.reason:
             logger.info("The database answers.")
         self.reason = None

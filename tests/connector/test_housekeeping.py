@@ -39,6 +39,23 @@ async def test_a_clock_set_back_an_hour_still_issues_later_versions(tmp_path: Pa
         assert spool.outbox.next_version() > ahead.newest
 
 
+async def test_what_was_told_before_the_database_was_known_is_told_again(tmp_path: Path) -> None:
+    """Its newest version is newer than what this run issued meanwhile; one that is older repeats nothing."""
+    spool = await Spool.opened(tmp_path / "spool", now_us=lambda: 1_000_000)
+    repeated: list[int] = []
+    try:
+        for newest in (2_000_000, 1):
+            database: Any = Database(newest, away=1)
+            catch_up = housekeeping.CatchUp(
+                spool, database, aloud=True, behind=lambda: repeated.append(spool.outbox.next_version())
+            )
+            async with asyncio.timeout(10):
+                await catch_up.run()
+        assert repeated == [2_000_001]
+    finally:
+        await spool.close()
+
+
 async def test_a_database_that_is_away_does_not_hold_the_start(tmp_path: Path) -> None:
     """It is waited for no longer than said."""
     spool = await Spool.opened(tmp_path / "spool")

@@ -47,6 +47,7 @@ def connections(database: Embedded) -> Callable[[], Awaitable[list[Row]]]:
     """What the database says of the connection, the newest last: a folder that is gone leaves its session's row behind."""
 
     async def connections() -> list[Row]:
+        assert await database.until_up(SOON_S)
         connection = await connect(Target.of(database.url))
         try:
             return [dict(row) for row in await connection.fetch(_CONNECTION)]
@@ -114,6 +115,34 @@ async def test_with_an_older_copy_of_its_folder_and_an_hour_late(
         await _contents(service, ["resposta", "depois"])
         await lab.fault((await service.ask("GET", "/connections/loja"))["jid"], "removed")
         await _until(connections, lambda rows: rows[0]["reason"] == "logged_out")
+
+
+async def test_with_an_older_copy_and_a_database_that_comes_later(
+    tmp_path: Path,
+    database: Embedded,
+    opened: Open,
+    connections: Callable[[], Awaitable[list[Row]]],
+    lab: LabClient,
+    number: Numbers,
+) -> None:
+    """Nobody could say which versions there are when the session connected: it is told again once somebody can."""
+    async with opened(RIGHT) as service:
+        await service.pair("loja", number())
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    async with opened(RIGHT) as service:
+        await service.connected(1)
+        jid = (await service.ask("GET", "/connections/loja"))["jid"]
+        await lab.fault(jid, "replaced")
+        [before] = await _until(connections, lambda rows: rows[0]["reason"] == "replaced")
+    shutil.rmtree(tmp_path / "data")
+    (tmp_path / "copy").rename(tmp_path / "data")
+    await database.stop()
+
+    async with opened(SLOW) as service:
+        await service.connected(1)
+        await database.start()
+        [after] = await _until(connections, lambda rows: rows[0]["version"] > before["version"])
+        assert (after["id"], after["status"], after["reason"]) == (before["id"], "connected", "connected")
 
 
 async def _contents(service: Service, expected: list[str]) -> None:

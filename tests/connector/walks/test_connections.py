@@ -72,6 +72,20 @@ async def test_changes_are_told_in_order_and_times_kept(telling):
     assert view.disconnected_at
 
 
+async def test_what_looked_old_is_told_again_to_the_record_alone(telling):
+    house = telling
+    await house.connections.create(SHOP)
+    await _tell(house, Reason.STARTING, Reason.CONNECTED)
+    await house.connections.settled()
+    events = await house.told("webhook")
+    house.connections.tell_again()
+    await house.connections.settled()
+    *_, before, again = await house.told("record")
+    assert (again["status"], again["reason"]) == (before["status"], before["reason"]) == ("connected", "connected")
+    assert again["version"] > before["version"]
+    assert await house.told("webhook") == events
+
+
 async def test_a_new_start_knows_them(telling):
     house = telling
     await house.connections.create(SHOP)
