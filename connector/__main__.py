@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import TextIO
 
-from connector import app, check, dead, keys, migration
+from connector import app, backup, check, dead, keys, migration
 from connector.command import Command
 from connector.failures import ExitCode, StartFailure
 
@@ -49,6 +49,7 @@ COMMANDS = (
             ExitCode.INTERRUPTED: "ended at once, by a second Ctrl-C",
         },
     ),
+    backup.COMMAND,
     check.COMMAND,
     dead.COMMAND,
     keys.COMMAND,
