@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from aiohttp import web
 
@@ -37,35 +38,30 @@ class Callers:
     def _before(self, hops: list[str]) -> Iterator[str]:
         """Answer the addresses that the proxies saw, nearest first, as far as they can be believed."""
         for hop in map(str.strip, hops):
-            if not _is_address(hop):
+            if _parsed(hop) is None:
                 return
             if not self._trusts(hop):
                 yield hop
                 return
 
     def _trusts(self, address: str) -> bool:
-        if not _is_address(address):
-            return False
-        found = ip_address(address)
-        found = getattr(found, "ipv4_mapped", None) or found
-        return any(found in network for network in self.trusted)
+        found = _parsed(address)
+        return found is not None and any(found in network for network in self.trusted)
 
 
-def _is_address(text: str) -> bool:
+@lru_cache(4096)  # reading an address costs as much as routing a request, and the same ones come again and again
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        ip_address(text)
+        found = ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 def _household(address: str) -> str:
     if ":" not in address:
         return address
-    try:
-        found = IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if found.ipv4_mapped:
-        return str(found.ipv4_mapped)
-    return str(IPv6Network((found, _HOUSEHOLD), strict=False).network_address)
+    found = _parsed(address.partition("%")[0])
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((found, _HOUSEHOLD), strict=False).network_address)
+    return str(found or address)

@@ -65,6 +65,9 @@ class Rates:
 
     def __init__(self, policy: Policy, callers: Callers, clock: Callable[[], float] = time.time) -> None:
         self._limits = {Caller.KEY: policy.key, Caller.STRANGER: policy.stranger}
+        self._policies = {
+            who: f'"{who}";q={item.amount};w={item.get_expiry()}' for who, item in self._limits.items() if item
+        }
         self._guesses = policy.guesses
         self._callers = callers
         self._windows = {each: Windows(clock=clock) for each in Caller}
@@ -79,8 +82,8 @@ class Rates:
             return
         found = self._windows[caller].come(self._callers.address(request), item)
         request[HEADERS] = {
-            "RateLimit-Policy": f'"{caller}";q={item.amount};w={item.get_expiry()}',
-            "RateLimit": f'"{caller}";r={found.left};t={found.more_in_s}',
+            "RateLimit-Policy": self._policies[caller],
+            "RateLimit": f'"{caller.value}";r={found.left};t={found.more_in_s}',
         }
         if not found.granted:
             raise _refusal("too_many_requests", _MANY, found)

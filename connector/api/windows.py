@@ -6,15 +6,14 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from limits import RateLimitItem
 
 MOST = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """Whether a caller may come in, how often it still may, and after how many seconds it may more often."""
 
     granted: bool
@@ -22,11 +21,22 @@ class Admission:
     more_in_s: int
 
 
-@dataclass(slots=True)
-class _Count:
-    window: int
+class _Count(NamedTuple):
+    """How often a caller came in a window, which has a number, and in the one before it."""
+
+    window: float
     now: int
     before: int
+
+
+class _Seen(NamedTuple):
+    """The same for the window that is now, with what is left of it, and how long each is."""
+
+    window: float
+    now: int
+    before: int
+    rest_s: float
+    seconds: int
 
 
 class Windows:
@@ -46,11 +56,11 @@ class Windows:
 
     def come(self, key: str, item: RateLimitItem) -> Admission:
         """Count *key*, unless that were once too often for *item*."""
-        found = self.look(key, item)
+        seen = self._seen(key, item)
+        found = _admission(item, seen)
         if not found.granted:
             return found
-        window, now, before = self._count(key, item.get_expiry())
-        self._counts[key] = _Count(window, now + 1, before)
+        self._counts[key] = _Count(seen.window, seen.now + 1, seen.before)
         self._counts.move_to_end(key)
         if len(self._counts) > self._most:
             self._counts.popitem(last=False)
@@ -58,27 +68,30 @@ class Windows:
 
     def look(self, key: str, item: RateLimitItem) -> Admission:
         """Answer whether *key* may come in, without counting it."""
-        seconds = item.get_expiry()
-        _, now, before = self._count(key, seconds)
-        rest_s = seconds - self._clock() % seconds
-        left = item.amount - math.floor(now + before * rest_s / seconds)
-        if left > 0:
-            return Admission(granted=True, left=left, more_in_s=math.ceil(rest_s))
-        wait_s = _wait_s(item, now, before, rest_s)
-        return Admission(granted=False, left=0, more_in_s=max(1, math.ceil(wait_s)))
+        return _admission(item, self._seen(key, item))
 
-    def _count(self, key: str, seconds: int) -> tuple[int, int, int]:
-        """Answer the number of this window, and the counts of this one and the one before."""
-        window = int(self._clock() // seconds)
+    def _seen(self, key: str, item: RateLimitItem) -> _Seen:
+        seconds = item.get_expiry()
+        window, into_s = divmod(self._clock(), seconds)
         found = self._counts.get(key)
         if found is None or found.window < window - 1:
-            return window, 0, 0
-        return (window, 0, found.now) if found.window < window else (window, found.now, found.before)
+            now, before = 0, 0
+        elif found.window < window:
+            now, before = 0, found.now
+        else:
+            now, before = found.now, found.before
+        return _Seen(window, now, before, seconds - into_s, seconds)
 
 
-def _wait_s(item: RateLimitItem, now: int, before: int, rest_s: float) -> float:
-    """Answer after how many seconds the counts weigh less than *item* allows, when nobody comes meanwhile."""
-    seconds = item.get_expiry()
-    if now < item.amount:
-        return rest_s - (item.amount - now) * seconds / before
-    return rest_s + seconds - item.amount * seconds / now
+def _admission(item: RateLimitItem, seen: _Seen) -> Admission:
+    left = item.amount - math.floor(seen.now + seen.before * seen.rest_s / seen.seconds)
+    if left > 0:
+        return Admission(granted=True, left=left, more_in_s=math.ceil(seen.rest_s))
+    return Admission(granted=False, left=0, more_in_s=max(1, math.ceil(_wait_s(item.amount, seen))))
+
+
+def _wait_s(amount: int, seen: _Seen) -> float:
+    """Answer after how many seconds the counts weigh less than *amount*, when nobody comes meanwhile."""
+    if seen.now < amount:
+        return seen.rest_s - (amount - seen.now) * seen.seconds / seen.before
+    return seen.rest_s + seen.seconds - amount * seen.seconds / seen.now
