@@ -100,7 +100,7 @@ async def test_by_keyboard_alone(serve: Any, open_page: Any, axe: Any, screensho
     told = Told(first=[state(), code(60)])
     page = await open_page(f"{await serve(told.app())}/pair/{LINK}", width=NARROWEST)
     await page.locator("#qr").wait_for()
-    for name in ("Português", "English", "Ler o QR code", "Digitar um código"):
+    for name in ("Português", "English", "Ler QR code", "Usar código"):
         await page.keyboard.press("Tab")
         assert await focused(page) == name
     await page.keyboard.press("Enter")
@@ -152,7 +152,7 @@ async def test_why_there_is_no_code_to_type(
     page = await open_page(
         f"{await serve(told.app())}/pair/{LINK}", width=PHONE, console=["status of 4", "status of 5"]
     )
-    await page.get_by_role("button", name="Use um código").click()
+    await page.get_by_role("button", name="Gere um código para digitar").click()
     await page.get_by_label("Número do WhatsApp").fill(number)
     await page.get_by_role("button", name="Gerar código").click()
     await page.get_by_role("alert").get_by_text(words).wait_for()
@@ -171,7 +171,7 @@ async def test_the_other_language_is_kept(serve: Any, open_page: Any, screenshot
     assert await page.get_by_role("heading", level=1).inner_text() == "Link WhatsApp"
     assert await page.locator("html").get_attribute("lang") == "en"
     await page.get_by_role("button", name="iPhone").click()
-    await page.get_by_role("button", name="Type a code").click()
+    await page.get_by_role("button", name="Use a code").click()
     await screenshot(page, "pair-iphone-code-en-1280")
     await page.reload()
     await page.get_by_text("The code changes by itself").wait_for()
@@ -188,6 +188,7 @@ async def test_while_the_service_is_away(open_page: Any, screenshot: Any) -> Non
     await page.locator("#qr").wait_for()
     await server.close()
     await page.get_by_text("Sem contato com o serviço").wait_for()
+    assert await page.locator(".paper.stale").count() == 1, "nobody should scan what nobody would notice"
     await screenshot(page, "pair-service-away")
     again = TestServer(told.app(), host="127.0.0.1", port=port)
     await again.start_server()

@@ -51,6 +51,14 @@ def from_terminal(lines: str, *, white_is: str = "ink") -> str:
     return decode([row[QUIET : QUIET + side] for row in black[top : top + side]])
 
 
+def from_svg(svg: str) -> str:
+    """Answer the text of a code that is drawn as runs of black modules."""
+    side = int(re.findall(r'viewBox="0 0 (\d+)', svg)[0])
+    runs = re.findall(r"M(\d+) (\d+)h(\d+)v1h-", svg)
+    black = {(int(x) + step, int(y)) for x, y, length in runs for step in range(int(length))}
+    return decode([[(x, y) in black for x in range(QUIET, side - QUIET)] for y in range(QUIET, side - QUIET)])
+
+
 def decode(matrix: Matrix) -> str:
     """Answer the text of a code."""
     version, mask = (len(matrix) - 17) // 4, _mask(matrix)

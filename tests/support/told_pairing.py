@@ -34,6 +34,7 @@ class Told:
     looks: int = 0
     asked: list[str] = field(default_factory=list[str])
     typed: Code | SessionsError = field(default_factory=lambda: Code("ABCD-EFGH", time.time() + 160, 1))
+    left: asyncio.Event = field(default_factory=asyncio.Event)
     heard: asyncio.Queue[News | None] = field(default_factory=asyncio.Queue[News | None])
 
     async def open(self, token: str) -> Opened:
@@ -43,10 +44,13 @@ class Told:
 
     async def news(self, connection_id: str) -> AsyncGenerator[News | None]:
         self.looks += 1
-        for each in self.first:
-            yield each
-        while True:
-            yield await self.heard.get()
+        try:
+            for each in self.first:
+                yield each
+            while True:
+                yield await self.heard.get()
+        finally:
+            self.left.set()
 
     async def pairing_code(self, connection_id: str, phone: str) -> Code:
         self.asked.append(phone)

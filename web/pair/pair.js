@@ -168,9 +168,9 @@ function strong(words) {
 /** Move the countdowns on. They are not read aloud: somebody who listens needs to hear other things. */
 function tick() {
   if (seen.look !== "code") return;
-  const left = Math.max(0, Math.ceil((scan.until - performance.now()) / 1000));
+  const left = seen.away ? 0 : Math.max(0, Math.ceil((scan.until - performance.now()) / 1000));
   $("scan-bar").value = scan.life ? left / scan.life : 0;
-  $("scan-left").textContent = left ? say("scanLeft", left) : say("scanNext");
+  $("scan-left").textContent = left ? say("scanLeft", left) : seen.away ? "" : say("scanNext");
   $("qr").parentElement.classList.toggle("stale", !left);
   if (typed) {
     const valid = Math.max(0, Math.ceil((typed.until - performance.now()) / 1000));

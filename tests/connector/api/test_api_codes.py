@@ -67,10 +67,5 @@ async def test_the_svg_is_a_picture_of_the_same() -> None:
     _, _, width, height = map(int, root.attrib["viewBox"].split())
     ground, black = root
     assert (width, ground.attrib["fill"]) == (height, "#fff")
-    cells = {
-        (int(x) + step, int(y))
-        for x, y, length in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\d+z", black.attrib["d"])
-        for step in range(int(length))
-    }
-    matrix = [[(x, y) in cells for x in range(4, width - 4)] for y in range(4, height - 4)]
-    assert qr_reader.decode(matrix) == "2@" + "A" * 200
+    assert black.attrib.keys() == {"d"}
+    assert qr_reader.from_svg(svg) == "2@" + "A" * 200
