@@ -299,6 +299,85 @@ begin
   end if;
 end $$;
 
+-- Messages that came one after another, many of them: taken apart together, inserted together, in their order. Most continue an attendance
+-- and bring nothing new of the person, by the same rule as in `vigia_open_atendimento`. For the others it is asked, one by one, and for
+-- what follows them in their session, which may be about the same person. What is known already, or comes twice, is looked at in the end.
+create function public.vigia_record_messages(facts jsonb[], receipts_wait boolean)
+returns table (op text, message_id uuid, atendimento_id uuid)
+language plpgsql security invoker set search_path = '' as $$
+#variable_conflict use_column
+declare
+  ids    uuid[];     -- each message's id, and
+  opened uuid[];     -- its attendance, by place in `facts`; null while that is not known
+  asked  boolean[];  -- whose attendance has to be asked for
+  again  boolean[];  -- what is known, or comes twice
+  one    record;
+  known  record;
+begin
+  with given as (
+    select place, (fact #>> '{connection,session}')::uuid as session, m ->> 'wa_message_id' as wa_id, m ->> 'chat' as jid,
+           coalesce(m ->> 'chat_alt', case when not mine then m ->> 'sender_alt' end) as alt, case when not mine then m ->> 'push_name' end as name
+      from unnest(facts) with ordinality as each (fact, place),
+           lateral (select fact -> 'message' as m, (fact #>> '{message,from_me}')::boolean as mine) told
+  ), seen as (
+    select g.*, m.id as known, m.id is not null or row_number() over (partition by g.session, g.wa_id order by g.place) > 1 as again
+      from given g left join public.whatsapp_mensagens m on m.session_id = g.session and m.wa_message_id = g.wa_id
+  ), looked as (
+    select s.place, s.session, s.again, t.id
+      from seen s
+      left join public.whatsapp_contact_aliases a on not s.again and a.session_id = s.session and a.alias = s.jid
+      left join public.whatsapp_contact_aliases b on s.alt is not null and b.session_id = s.session and b.alias = s.alt
+      left join public.whatsapp_contacts c
+             on c.id = a.contact_id and (s.alt is null or b.contact_id = c.id) and (coalesce(s.name, '') = '' or s.name = c.nome)
+            and (c.numero_is_phone or not (s.jid like '%@s.whatsapp.net' or coalesce(s.alt, '') like '%@s.whatsapp.net'))
+      left join public.whatsapp_atendimentos t
+             on t.session_id = s.session and t.contact_id = c.id and t.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
+  ), judged as (
+    select *, place >= min(place) filter (where not again and id is null) over (partition by session) as unclear from looked
+  )
+  select array_agg(id order by place), array_agg(not again and coalesce(unclear, false) order by place), array_agg(again order by place)
+    into opened, asked, again from judged;
+
+  if true = any (asked) then
+    for one in select place, fact, fact -> 'message' as m
+                 from unnest(facts, asked) with ordinality as each (fact, asked, place) where asked order by place loop
+      opened[one.place] := public.vigia_open_atendimento(
+        one.fact -> 'connection', one.m ->> 'chat',
+        coalesce(one.m ->> 'chat_alt', case when not (one.m ->> 'from_me')::boolean then one.m ->> 'sender_alt' end),
+        case when not (one.m ->> 'from_me')::boolean then one.m ->> 'push_name' end,
+        to_timestamp((one.m ->> 'at_ms')::float8 / 1000), one.m ->> 'remetente');
+    end loop;
+    -- Two of them may have turned out to be one person's.
+    select array_agg(coalesce(t.merged_into, o.id) order by place) into opened
+      from unnest(opened) with ordinality as o (id, place) left join public.whatsapp_atendimentos t on t.id = o.id;
+  end if;
+
+  insert into public.whatsapp_mensagens
+         (id, session_id, atendimento_id, owner_id, company_id, conteudo, placeholder, tipo, remetente, "timestamp",
+          wa_message_id, chat, sender, status, version)
+  select (m ->> 'message_id')::uuid, (c ->> 'session')::uuid, opened, c ->> 'owner_id', c ->> 'company_id',
+         coalesce(m ->> 'text', ''), m ->> 'text' is null, m ->> 'tipo', m ->> 'remetente', to_timestamp((m ->> 'at_ms')::float8 / 1000),
+         m ->> 'wa_message_id', m ->> 'chat', m ->> 'sender', case when (m ->> 'from_me')::boolean then 'sent' end, (fact ->> 'version')::bigint
+    from unnest(facts, opened, again) with ordinality as each (fact, opened, again, place),
+         lateral (select fact -> 'message' as m, fact -> 'connection' as c) told
+   where not again order by place;
+  if receipts_wait then
+    perform public.vigia_join_receipt(p.session_id, p.wa_message_id)
+       from unnest(facts) fact join public.whatsapp_pending_receipts p
+         on p.session_id = (fact #>> '{connection,session}')::uuid and p.wa_message_id = fact #>> '{message,wa_message_id}';
+  end if;
+
+  select array_agg((fact #>> '{message,message_id}')::uuid order by place) into ids from unnest(facts) with ordinality as each (fact, place);
+  if true = any (again) then
+    for one in select place, fact from unnest(facts, again) with ordinality as each (fact, again, place) where again order by place loop
+      select * into known from public.vigia_record_message(one.fact, receipts_wait);
+      ids[one.place] := known.message_id;
+      opened[one.place] := known.atendimento_id;
+    end loop;
+  end if;
+  return query select fact ->> 'op', id, t from unnest(facts, ids, opened) with ordinality as each (fact, id, t, place) order by place;
+end $$;
+
 -- The door: a batch of facts, in order, in one transaction. Told again, it changes nothing. Facts of one session never run beside each other.
 -- Every look here is for one row by its index. Plans made while the tables were empty would say otherwise for as long as a connection lives.
 create function public.vigia_record(facts jsonb[]) returns table (op text, message_id uuid, atendimento_id uuid)
@@ -306,6 +385,8 @@ language plpgsql security invoker set search_path = ''
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
+  together constant integer := 8;  -- from so many messages in a row on it is quicker to take them together
+  run      record;
   fact     jsonb;
   session  uuid;
   sessions uuid[] := array(select distinct (f #>> '{connection,session}')::uuid as id from unnest(facts) f order by id);
@@ -320,27 +401,41 @@ begin
   select distinct on (c ->> 'session') (c ->> 'session')::uuid, c ->> 'connection_id', c ->> 'name', c ->> 'owner_id', c ->> 'company_id'
     from unnest(facts) f, lateral (select f -> 'connection' as c) named
   on conflict (id) do nothing;
-  foreach fact in array facts loop
-    op := fact ->> 'op';
-    message_id := null;
-    atendimento_id := null;
-    case fact ->> 'kind'
-      when 'message' then
-        select r.message_id, r.atendimento_id into message_id, atendimento_id
-          from public.vigia_record_message(fact, receipts_wait) r;
+  for run in
+    select kind, array_agg(fact order by place) as facts
+      from (select fact, fact ->> 'kind' as kind, place, place - row_number() over (partition by fact ->> 'kind' order by place) as island
+              from unnest(facts) with ordinality as each (fact, place)) told
+     group by kind, island order by min(place)
+  loop
+    if run.kind = 'message' and cardinality(run.facts) >= together then
+      for op, message_id, atendimento_id in select * from public.vigia_record_messages(run.facts, receipts_wait) loop
         messages := messages || message_id;
-      when 'sending' then
-        select r.message_id, r.atendimento_id into message_id, atendimento_id from public.vigia_record_sending(fact) r;
-        messages := messages || message_id;
-      when 'outcome' then
-        select r.message_id, r.atendimento_id into message_id, atendimento_id from public.vigia_record_outcome(fact) r;
-      when 'receipt' then
-        perform public.vigia_record_receipt(fact);
-        receipts_wait := true;
-      when 'connection' then perform public.vigia_record_connection(fact);
-      else raise exception 'a fact of an unknown kind' using errcode = '22023';
-    end case;
-    return next;
+        return next;
+      end loop;
+      continue;
+    end if;
+    foreach fact in array run.facts loop
+      op := fact ->> 'op';
+      message_id := null;
+      atendimento_id := null;
+      case run.kind
+        when 'message' then
+          select r.message_id, r.atendimento_id into message_id, atendimento_id
+            from public.vigia_record_message(fact, receipts_wait) r;
+          messages := messages || message_id;
+        when 'sending' then
+          select r.message_id, r.atendimento_id into message_id, atendimento_id from public.vigia_record_sending(fact) r;
+          messages := messages || message_id;
+        when 'outcome' then
+          select r.message_id, r.atendimento_id into message_id, atendimento_id from public.vigia_record_outcome(fact) r;
+        when 'receipt' then
+          perform public.vigia_record_receipt(fact);
+          receipts_wait := true;
+        when 'connection' then perform public.vigia_record_connection(fact);
+        else raise exception 'a fact of an unknown kind' using errcode = '22023';
+      end case;
+      return next;
+    end loop;
   end loop;
   -- Once a batch, not once a message: every version of the row that this transaction makes would be walked over by the next one.
   update public.whatsapp_atendimentos t set ultima_mensagem = latest.at

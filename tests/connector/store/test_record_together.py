@@ -57,7 +57,7 @@ def story(teller: Any, chance: random.Random) -> Iterator[Fact]:
             case "receipt":
                 yield teller.receipt(chance.choice(["delivered", "read"]), chance.choice([*said, f"WA{step + 3}"]))
             case "sent":
-                message = str(uuid.UUID(int=chance.getrandbits(128)))
+                message = str(uuid.uuid5(uuid.UUID(teller.ref.session), f"{step}"))
                 yield teller.sending(message, to=phone)
                 yield teller.outcome(message, "sent", f"WA{step}-sent")
             case _:
