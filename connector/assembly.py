@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 from loguru import logger
@@ -102,7 +102,7 @@ class Assembly:
         catch_up = CatchUp(spool, store, aloud=embedded is None, behind=connections.tell_again)
         pulse = Pulse(store)
         seen = Seen(fleet, spool, mover, drainers, embedded, data.path, connections, lambda: catch_up.reason)
-        metrics.watch(seen.figures)
+        metrics.watch(lambda: replace(seen.figures(), database_ms=pulse.latency_ms))
         watchdog = Watchdog(Eyes(seen), Hands(seen), Tally(metrics))
         running = Running(settings, store, outbound, events, seen, watchdog, metrics, catch_up, pulse)
         lifecycle = running.lifecycle()
@@ -181,6 +181,8 @@ def _changes(connections: Connections, metrics: Metrics, events: Events, stirs: 
         if before.reason is Reason.CONNECTED and now.reason is not Reason.CONNECTED:
             metrics.connection_lost(now.reason.code)
             lost.setdefault(session, now.since)
+        elif now.reason in UNPAIRED:
+            lost.pop(session, None)
         elif now.reason is Reason.CONNECTED and (since := lost.pop(session, None)) is not None:
             metrics.connection_back(now.since - since)
         if before.reason is Reason.LINKING and now.reason is Reason.STARTING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -13,11 +14,11 @@ from sessions.model import RAW, Life, Message, Outcome, Receipt, SessionId, Typi
 
 RECORD, WEBHOOK = "record", "webhook"
 
-Count = Callable[[str, str], None]
-"""Is told of each event: its connection's id, its kind."""
+Count = Callable[[str, str, float], None]
+"""Is told of each event: its connection's id, its kind, and the seconds since a worker wrote it down."""
 
 
-def nobody_counts(_connection_id: str, _kind: str) -> None:
+def nobody_counts(_connection_id: str, _kind: str, _lag_s: float) -> None:
     """Count nothing."""
 
 
@@ -54,7 +55,7 @@ class Inbound:
         connection = self._connections.get(SessionId(row.session))
         if connection is None:
             return []
-        self._count(connection.id, row.kind)
+        self._count(connection.id, row.kind, time.time() - row.at_us / 1e6)
         if row.kind == RAW or row.body is None:
             return []
         words = decode(row.kind, row.body)

@@ -18,6 +18,8 @@ from prometheus_client.registry import Collector
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 
+_SLOW = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+
 
 @dataclass(frozen=True, slots=True)
 class SessionFigures:
@@ -52,13 +54,18 @@ class WorkerFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a scrape looks at. `inbox_bytes`: what the workers' files on disk take, read rows included."""
+    """What a scrape looks at. `inbox_bytes`: what the workers' files on disk take, read rows included.
+
+    `database_ms`: how soon the database last answered, None while it does not.
+    """
 
     sessions: tuple[SessionFigures, ...] = ()
     pairings: int = 0
     inbox_bytes: int = 0
     sinks: tuple[SinkFigures, ...] = ()
     workers: tuple[WorkerFigures, ...] = ()
+    disk_free_bytes: int = 0
+    database_ms: float | None = None
 
 
 class Metrics:
@@ -70,6 +77,13 @@ class Metrics:
         self.received = counter("vigia_events_received", "Events taken from workers, by kind.", "connectionId", "kind")
         self.sends = counter("vigia_sends", "Sends that ended: sent, failed or unknown.", "connectionId", "outcome")
         self.send_seconds = histogram("vigia_send_seconds", "Seconds from a send's request to its outcome.")
+        self.inbound_lag = histogram(
+            "vigia_inbound_lag_seconds", "Seconds from a worker's writing an event down to its being taken up."
+        )
+        self.drops = counter("vigia_connection_drops", "Connections that were lost, by why.", "reason")
+        self.heal_seconds = histogram(
+            "vigia_heal_seconds", "Seconds from a lost connection to the next.", buckets=_SLOW
+        )
         self.pairings = counter("vigia_pairings", "Pairings that ended: paired, or the code of why not.", "outcome")
         self.findings = counter("vigia_watchdog_findings", "Problems the watchdog found, once each.", "problem")
         self.actions = counter("vigia_watchdog_actions", "What the watchdog did: done or failed.", "action", "result")
@@ -82,9 +96,18 @@ class Metrics:
         self.requests.labels(method, route, str(status)).inc()
         self.request_seconds.labels(method, route).observe(seconds)
 
-    def event_received(self, connection_id: str, kind: str) -> None:
-        """Count an event taken from a worker."""
+    def event_received(self, connection_id: str, kind: str, lag_s: float) -> None:
+        """Count an event taken from a worker, *lag_s* seconds after it was written down there."""
         self.received.labels(connection_id, kind).inc()
+        self.inbound_lag.observe(max(0.0, lag_s))
+
+    def connection_lost(self, reason: str) -> None:
+        """Count a connection that was lost."""
+        self.drops.labels(reason).inc()
+
+    def connection_back(self, seconds: float) -> None:
+        """Count a connection that is back after so many seconds."""
+        self.heal_seconds.observe(max(0.0, seconds))
 
     def send_ended(self, connection_id: str, outcome: str, seconds: float) -> None:
         """Count how a send ended, and how long its caller waited for that."""
@@ -118,8 +141,8 @@ class Metrics:
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(name, says, labels, registry=self.registry)
 
-    def _histogram(self, name: str, says: str, *labels: str) -> Histogram:
-        return Histogram(name, says, labels, registry=self.registry, buckets=_QUICK)
+    def _histogram(self, name: str, says: str, *labels: str, buckets: tuple[float, ...] = _QUICK) -> Histogram:
+        return Histogram(name, says, labels, registry=self.registry, buckets=buckets)
 
 
 class _Looking(Collector):
@@ -146,6 +169,9 @@ def _samples(now: Figures) -> list[Metric]:
         _gauge("vigia_connections", "Connections by status.", Tally((one.status,) for one in now.sessions), "status"),
         _gauge("vigia_pairings_open", "Pairings under way.", {(): now.pairings}),
         _gauge("vigia_inbox_bytes", "Bytes of the files that workers write events to.", {(): now.inbox_bytes}),
+        _gauge("vigia_disk_free_bytes", "Bytes free where the data folder lies.", {(): now.disk_free_bytes}),
+        _gauge("vigia_database_up", "1 while the database answers.", {(): int(now.database_ms is not None)}),
+        _gauge("vigia_database_seconds", "Seconds the database took to answer last.", {(): (now.database_ms or 0) / 1000}),
         _gauge("vigia_sink_depth", "Rows that wait for a sink.", {(one.name,): one.depth for one in sinks}, "sink"),
         _gauge("vigia_sink_lag_seconds", "Age of a sink's oldest row.", {(one.name,): one.oldest_s for one in sinks}, "sink"),
         _gauge("vigia_sink_state", "1 for the state a sink is in.", {(one.name, one.state): 1 for one in sinks}, "sink", "state"),

@@ -66,6 +66,7 @@ class Seen:
                 WorkerFigures(one.name, one.sessions, one.starts, one.health.rss_bytes if one.health else None)
                 for one in self.fleet.workers()
             ),
+            disk_free_bytes=free_bytes(self.data),
         )
 
     def troubles(self) -> list[Trouble]:

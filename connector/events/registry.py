@@ -33,21 +33,49 @@ class Nothing(Data, frozen=True):
     """No data of its own."""
 
 
-class Message(Data, frozen=True):
-    """A text; see docs/architecture.md for each field."""
+class Received(Data, frozen=True):
+    """A text that came in. `chat` and `from` are JIDs; `phone`: the customer's digits, where they are known."""
+
+    message_id: str
+    wa_message_id: str
+    chat: str
+    sender: str = msgspec.field(name="from")
+    phone: str | None = None
+    from_me: bool = False
+    is_group: bool = False
+    push_name: str | None = None
+    type: str = "text"
+    content: str | None = None
+
+
+class Sent(Data, frozen=True):
+    """A text that went out: over the API (`to`, `status`), or from the account's own phone (the fields of one that came in)."""
 
     message_id: str
     wa_message_id: str | None = None
+    to: str | None = None
     status: str | None = None
+    error: str | None = None
+    chat: str | None = None
+    sender: str | None = msgspec.field(name="from", default=None)
+    phone: str | None = None
+    from_me: bool | None = None
+    is_group: bool | None = None
+    push_name: str | None = None
+    type: str | None = None
     content: str | None = None
 
 
 class Statuses(Data, frozen=True):
-    """What became of messages."""
+    """What became of messages: of a send that failed or is unknown (`messageId`), or a receipt (`waMessageIds`)."""
 
     status: str
-    wa_message_ids: list[str] | None = None
     message_id: str | None = None
+    wa_message_id: str | None = None
+    to: str | None = None
+    error: str | None = None
+    wa_message_ids: list[str] | None = None
+    chat: str | None = None
 
 
 class StateChange(Data, frozen=True):
@@ -141,8 +169,8 @@ _I, _W, _C = Severity.INFO, Severity.WARNING, Severity.CRITICAL
 _M, _CONN, _S = Scope.MESSAGE, Scope.CONNECTION, Scope.SERVICE
 
 ALL = (
-    EventType("messageReceived", _M, _I, Message, "Um cliente escreveu.", "A customer wrote."),
-    EventType("messageSent", _M, _I, Message, "Uma mensagem foi enviada.", "A message was sent."),
+    EventType("messageReceived", _M, _I, Received, "Um cliente escreveu.", "A customer wrote."),
+    EventType("messageSent", _M, _I, Sent, "Uma mensagem foi enviada.", "A message was sent."),
     EventType(
         "messageStatus",
         _M,

@@ -55,7 +55,7 @@ def test_every_metric_is_ours_explained_and_without_numbers() -> None:
     metrics = Metrics()
     metrics.watch(Figures)
     families = [*metrics.registry.collect()]
-    assert len(families) == 20
+    assert len(families) == 27
     assert [
         one.name for one in families if not (one.name.startswith("vigia_") and one.documentation.endswith("."))
     ] == []

@@ -16,8 +16,9 @@ from connector import facts
 from connector.events import BY_NAME, Event, Events, Severity
 from connector.events import stream as events_stream
 from connector.events.registry import ALL, HealthData, Nothing, Offline, Queue, sentence
-from connector.facts import ConnectionRef, Stamp
+from connector.facts import ConnectionRef
 from connector.spool import Spool
+from sessions.model import Address, Delivery, Message, Outcome, Receipt, SendStatus
 
 LOJA = ConnectionRef("loja", "11111111-1111-4111-8111-111111111111", "Loja", "ana")
 SINKS = frozenset({"record", "webhook", "alert"})
@@ -203,6 +204,24 @@ async def test_old_events_are_forgotten(spool: Spool) -> None:
     assert [it.id for it in await spool.journal.latest()] == numbers[-1:]
 
 
-def test_facts_of_connections_are_events_of_the_registry() -> None:
-    fact = facts.event(Stamp("connection:loja:1", 1), "connected", LOJA, 0, {"reason": "connected"})
-    assert fact["type"] in BY_NAME
+PERSON = Address("5511987654321@s.whatsapp.net", None)
+TEXT = Message(id="WA1", chat=PERSON, sender=PERSON, from_me=False, group=False, at_ms=1, push_name="Ana", text="oi")
+SEND = Outcome(ref="m1", status=SendStatus.SENT, to=PERSON.jid)
+READ = Receipt(ids=("WA1",), chat=PERSON, sender=PERSON, kind=Delivery.READ, at_ms=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("messageReceived", facts.received(LOJA, TEXT)),
+        ("messageSent", facts.received(LOJA, TEXT)),
+        ("messageSent", facts.ended(SEND)),
+        ("messageStatus", facts.ended(SEND)),
+        ("messageStatus", facts.delivered(READ)),
+        ("connected", {"reason": "connected", "message": "x", "phone": None, "jid": None}),
+    ],
+)
+def test_what_is_told_of_messages_is_what_the_registry_says(name: str, data: facts.Fact) -> None:
+    kind = BY_NAME[name]
+    msgspec.convert(data, kind.data)
+    assert set(data) <= {field.encode_name for field in msgspec.structs.fields(kind.data)}
