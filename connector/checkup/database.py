@@ -30,7 +30,6 @@ FUNCTIONS = (
 UP_S = 150.0
 SLOW_S = 1.0
 _AWAY = "Look whether it runs and whether the address is right; until then everything waits on disk."
-_READ_ONLY = "It takes no writes: give it disk space, or set default_transaction_read_only off; until then everything waits on disk."
 _MIGRATE = "Run `vigia migrate` (over REST: put what `vigia migrate --print` prints into the SQL editor)."
 _GRANT = "As the database's owner run: grant {} to {};"
 
@@ -144,4 +143,4 @@ def _trouble(error: StoreError) -> Finding:
     sentence = f"{str(error)[:1].upper()}{str(error)[1:]}".rstrip(".")
     if ": " in sentence:
         return told(f"{sentence}.")
-    return failed(f"{sentence}.", _READ_ONLY if "(25006)" in sentence else _AWAY)
+    return failed(f"{sentence}.", _AWAY)

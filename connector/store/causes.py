@@ -29,7 +29,7 @@ NO_GRANT = (
 NOT_EXPOSED = "the schema public is not exposed: add it under the project's Data API settings"
 PAUSED = "the Supabase project is paused: resume it in Supabase's dashboard"
 READ_ONLY = (
-    "the database takes no writes: its disk is full or it was set read-only; see the project's database settings"
+    "the database takes no writes: give the project disk space, then switch read-only off in its database settings"
 )
 RESTRICTED = "the Supabase project is restricted for its usage or an unpaid bill: see its billing page"
 ELSEWHERE = "SUPABASE_URL is not the address of this Supabase project: copy the Project URL from its Data API settings"
@@ -46,6 +46,7 @@ LONGEST_S = 86_400.0
 """Nobody is left alone longer than a day."""
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 _SQL_REMEDIES = {
+    "25006": READ_ONLY,
     "28": WRONG_KEY,
     "42501": NO_GRANT,
     "42P01": NO_SCHEMA,
@@ -54,7 +55,6 @@ _SQL_REMEDIES = {
     "3F": NO_SCHEMA,
 }
 _BY_CODE: Mapping[str, StoreError] = {
-    "25006": Offline(READ_ONLY),
     "PGRST102": Rejected("Supabase cannot read what it was told", "PGRST102"),
     "PGRST106": Misconfigured(NOT_EXPOSED),
     "PGRST117": Misconfigured(ELSEWHERE),

@@ -47,6 +47,7 @@ class Rejected(StoreError):
 
 _OLD_SCHEMA = "the database's tables are not this Vigia's: run `vigia migrate`"
 _REMEDIES = {
+    "25006": "the database takes no writes: give its disk space, or switch read-only off",
     "28": "the database refuses this user or password: correct DATABASE_URL",
     "3D": "there is no database of that name: create it, or correct DATABASE_URL",
     "42501": "the database user lacks a right: connect as the user that ran `vigia migrate`",
@@ -62,9 +63,10 @@ def of_sqlstate(code: str, name: str, remedies: Mapping[str, str] = _REMEDIES) -
 
     What nobody thought of is `Misconfigured`: it stops the queue loudly, and loses nothing. *remedies*: by code, or its first two.
     """
+    if code in remedies:
+        return Misconfigured(remedies[code], code)
     if code.startswith(_LATER):
         return Offline(f"the database answered {name} ({code})")
     if code.startswith(_NEVER):
         return Rejected(f"the database refused it: {name} ({code})", code)
-    remedy = remedies.get(code) or remedies.get(code[:2]) or f"the database answered {name} ({code})"
-    return Misconfigured(remedy, code)
+    return Misconfigured(remedies.get(code[:2]) or f"the database answered {name} ({code})", code)

@@ -63,7 +63,7 @@ def test_a_code_that_nobody_thought_of_parks(code: str) -> None:
         (asyncpg.CannotConnectNowError("starting"), Wait),
         (asyncpg.TooManyConnectionsError("too many"), Wait),
         (asyncpg.DiskFullError("full"), Wait),
-        (asyncpg.ReadOnlySQLTransactionError("read-only"), Wait),
+        (asyncpg.ReadOnlySQLTransactionError("read-only"), Park),
         (asyncpg.DeadlockDetectedError("deadlock"), Wait),
         (asyncpg.QueryCanceledError("time"), Wait),
         (asyncpg.InvalidPasswordError("no"), Park),
@@ -95,7 +95,7 @@ REST = {
     (503, "PGRST000"): Wait, (503, "PGRST001"): Wait, (503, "PGRST002"): Wait, (504, "PGRST003"): Wait,
     (400, "PGRST102"): Poison, (406, "PGRST106"): Park, (404, "PGRST202"): Park, (404, "PGRST205"): Park,
     (401, "PGRST301"): Park, (401, "PGRST302"): Park, (401, "PGRST303"): Park, (400, "PGRST999"): Park,
-    (405, "25006"): Wait, (403, "42501"): Park, (404, "42883"): Park, (409, "23505"): Poison, (409, "23503"): Poison,
+    (405, "25006"): Park, (403, "42501"): Park, (404, "42883"): Park, (409, "23505"): Poison, (409, "23503"): Poison,
     (400, "23514"): Poison, (400, "22P02"): Poison, (500, "57014"): Wait, (500, "53100"): Wait, (500, "40001"): Wait,
     (500, "XX000"): Wait, (429, "429"): Wait, (502, "502"): Wait,
 }  # fmt: skip

@@ -55,7 +55,7 @@ def test_what_stands_between_is_read_from_the_address(url: str, pooled: bool, as
         (asyncpg.SerializationError("x"), Offline),
         (asyncpg.DeadlockDetectedError("x"), Offline),
         (asyncpg.DiskFullError("x"), Offline),
-        (asyncpg.ReadOnlySQLTransactionError("x"), Offline),
+        (asyncpg.ReadOnlySQLTransactionError("x"), Misconfigured),
         (asyncpg.InternalServerError("x"), Offline),
         (asyncpg.InvalidCatalogNameError("x"), Misconfigured),
         (asyncpg.InvalidPasswordError("x"), Misconfigured),

@@ -37,7 +37,7 @@ CAUSES: list[tuple[int, str | None, type[StoreError], str]] = [
     (400, "PGRST199", Misconfigured, "newer Vigia"),
     # PostgreSQL's, with the status that PostgREST gives them
     (503, "08006", Offline, "08006"),
-    (405, "25006", Offline, causes.READ_ONLY),
+    (405, "25006", Misconfigured, causes.READ_ONLY),
     (500, "40001", Offline, "40001"),
     (500, "40P01", Offline, "40P01"),
     (503, "53100", Offline, "53100"),
