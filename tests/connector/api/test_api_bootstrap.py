@@ -1,0 +1,272 @@
+"""Operators over HTTP: states, restarts, the test, the stream of events. Over services in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from connector.api import sse
+from connector.api.bootstrap import BASE, Bootstrap, StepOf
+from connector.api.health import Health
+from connector.api.server import Edge, make_app
+from connector.api.stats import (
+    Connections,
+    DatabaseFigures,
+    SendFigures,
+    Stats,
+    Summary,
+)
+from connector.events import Events
+from connector.events.registry import Nothing
+from connector.lifecycle import Condition, Lifecycle, Name, Service
+from connector.spool import Spool
+
+KEY = {"X-API-KEY": "planted-key"}
+
+
+class House:
+    """Services that restart once `held` is set, and figures that are made up."""
+
+    def __init__(self, events: Events) -> None:
+        self.events = events
+        self.held = asyncio.Event()
+        self.held.set()
+        self.ok = True
+        self.lifecycle = Lifecycle([self._service("database"), self._service("sinks")], self.start, self.told)
+
+    def _service(self, name: Name) -> Service:
+        async def restart() -> None:
+            await self.held.wait()
+
+        return Service(name, lambda: Condition("degraded", "It waits."), restart)
+
+    async def start(self) -> None: ...
+    def told(self, names: Sequence[Name]) -> None: ...
+
+    def summary(self) -> Summary:
+        return Summary("degraded", "1.2.3", 0.0, True, (("sink_record", "It waits."),))
+
+    def stats(self) -> Stats:
+        return Stats(
+            connections=Connections(total=0, by_status={}, by_reason={}, items=[]),
+            pairings=0,
+            sinks=[],
+            workers=[],
+            database=DatabaseFigures(kind="embedded", away_seconds=None, latency_ms=1.5),
+            sends=SendFigures(sent=0, failed=0, unknown=0, success_rate=None),
+            findings=[],
+            inbox_bytes=0,
+            disk_free_bytes=1,
+            disk_low_bytes=1,
+            uptime_seconds=2.0,
+        )
+
+    async def run(self) -> list[StepOf]:
+        status = "ok" if self.ok else "fail"
+        return [StepOf(name="disk", title="Disk", status=status, detail="74 GB free", remedy="", seconds=0.1)]
+
+
+@pytest.fixture
+async def events(tmp_path: Path) -> AsyncIterator[Events]:
+    spool = await Spool.opened(tmp_path / "spool")
+    told = Events(spool.journal, spool.outbox, frozenset())
+    running = asyncio.create_task(told.run())
+    yield told
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await spool.close()
+
+
+@pytest.fixture
+async def house(events: Events) -> House:
+    return House(events)
+
+
+@pytest.fixture
+async def client(house: House) -> AsyncIterator[TestClient]:
+    resource = Bootstrap(house.lifecycle, house, house, house.events)
+    app = make_app(
+        key=KEY["X-API-KEY"],
+        health_of=Health(lab=True, sessions=lambda: 0),
+        resources=(resource,),
+        edge=Edge(initialized=lambda: house.lifecycle.initialized),
+    )
+    async with TestClient(TestServer(app), headers=KEY) as client:
+        yield client
+
+
+async def test_a_service_that_waits_refuses_sessions_and_nothing_else(client: TestClient) -> None:
+    for path in ("/api/whatsapp-integration/connections", "/sessions/loja/status", "/message/send", "/pair/x"):
+        answer = await client.get(path)
+        assert (answer.status, (await answer.json())["code"]) == (503, "not_initialized"), path
+        assert answer.headers["Retry-After"]
+    for path in ("/health/live", "/health/ready", f"{BASE}/status", "/openapi.json"):
+        assert (await client.get(path)).status == 200, path
+    assert (await client.post(f"{BASE}/initialize")).status == 200
+    assert (await client.get("/sessions/loja/status")).status == 404  # nothing is served there in this test
+
+
+async def test_initialize_says_what_runs(client: TestClient) -> None:
+    before = await (await client.get(f"{BASE}/status")).json()
+    assert (before["initialized"], before["services"][0]["state"]) == (False, "stopped")
+    first = await (await client.post(f"{BASE}/initialize")).json()
+    again = await (await client.post(f"{BASE}/initialize")).json()
+    assert (first["started"], again["started"], again["initialized"]) == (True, False, True)
+    assert first["services"] == [
+        {"name": "database", "state": "degraded", "detail": "It waits."},
+        {"name": "sinks", "state": "degraded", "detail": "It waits."},
+    ]
+
+
+async def test_status_and_stats(client: TestClient) -> None:
+    status = await (await client.get(f"{BASE}/status")).json()
+    assert (status["status"], status["version"], status["lab"]) == ("degraded", "1.2.3", True)
+    assert status["reasons"] == [{"code": "sink_record", "detail": "It waits."}]
+    stats = await (await client.get(f"{BASE}/stats")).json()
+    assert stats["database"] == {"kind": "embedded", "awaySeconds": None, "latencyMs": 1.5}
+
+
+@pytest.mark.parametrize("ok", [True, False])
+async def test_the_test_says_whether_everything_is_right(client: TestClient, house: House, ok: bool) -> None:
+    house.ok = ok
+    said = await (await client.post(f"{BASE}/test")).json()
+    assert said["ok"] is ok
+    assert said["steps"][0]["detail"] == "74 GB free"
+
+
+async def test_a_restart_is_a_job_to_follow(client: TestClient, house: House) -> None:
+    house.held.clear()
+    answer = await client.post(f"{BASE}/restart", json={"services": ["sinks"]})
+    job = await answer.json()
+    assert (answer.status, job["status"], job["services"]) == (202, "running", ["sinks"])
+    refused = await client.post(f"{BASE}/restart", json={})
+    assert (refused.status, (await refused.json())["code"]) == (409, "restart_under_way")
+    followed = asyncio.create_task(client.get(answer.headers["Location"] + "?wait=30"))
+    house.held.set()
+    ended = await (await followed).json()
+    assert (ended["status"], ended["errors"]) == ("done", {})
+    assert ended["endedAt"]
+    waited = await client.post(f"{BASE}/restart?wait=30", json={})
+    assert (waited.status, (await waited.json())["services"]) == (200, ["database", "sinks"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "field"),
+    [
+        ("/restart", {"services": ["engine"]}, 422, "body.services.0"),
+        ("/restart", {"service": ["sinks"]}, 422, "body.service"),
+        ("/restart?wait=1e9", {}, 422, "query.wait"),
+        ("/restart", [], 422, "body"),
+    ],
+)
+async def test_a_restart_that_makes_no_sense_is_refused(client: TestClient, path, body, status, field) -> None:
+    answer = await client.post(BASE + path, json=body)
+    said = await answer.json()
+    assert answer.status == status
+    assert field in [one["field"] for one in said["errors"]]
+
+
+async def test_a_job_nobody_knows(client: TestClient) -> None:
+    assert (await client.get(f"{BASE}/jobs/{'0' * 32}")).status == 404
+    assert (await client.get(f"{BASE}/jobs/../status")).status in (200, 404)
+
+
+# -- the stream -----------------------------------------------------------------------------------------------------------
+
+
+async def lines(stream: aiohttp.ClientResponse, count: int) -> list[str]:
+    """Answer the next lines that say something."""
+    found: list[str] = []
+    async with asyncio.timeout(20):
+        while len(found) < count:
+            if line := (await stream.content.readline()).decode().strip():
+                found.append(line)
+    return found
+
+
+async def test_events_are_streamed_as_they_happen(client: TestClient, house: House) -> None:
+    async with client.get(f"{BASE}/events") as stream:
+        assert stream.headers["Content-Type"] == "text/event-stream"
+        assert stream.headers["Cache-Control"] == "no-store"
+        assert await lines(stream, 1) == [": hello"]
+        house.events.publish(Nothing(), "serviceStarted")
+        number, name, data = await lines(stream, 3)
+    assert number.startswith("id: ")
+    assert name == "event: serviceStarted"
+    assert '"messageEn":"The service started."' in data
+
+
+@pytest.mark.parametrize("how", ["query", "header"])
+async def test_who_comes_back_goes_on_where_it_was(client: TestClient, house: House, how: str) -> None:
+    async with client.get(f"{BASE}/events") as stream:
+        await lines(stream, 1)
+        house.events.publish(Nothing(), "serviceStarted")
+        last = (await lines(stream, 3))[0].removeprefix("id: ")
+    house.events.publish(Nothing(), "serviceStarted")
+    query = {"after": last} if how == "query" else {}
+    headers = {"Last-Event-ID": last} if how == "header" else {}
+    async with client.get(f"{BASE}/events", params=query, headers=headers) as stream:
+        _hello, number, name, _data = await lines(stream, 4)
+    assert int(number.removeprefix("id: ")) > int(last)
+    assert name == "event: serviceStarted"
+
+
+@pytest.mark.parametrize("last", ["", "x", "-1", "９", "9" * 400])
+async def test_a_header_that_is_no_number_is_none(client: TestClient, last: str) -> None:
+    async with client.get(f"{BASE}/events", headers={"Last-Event-ID": last}) as stream:
+        assert stream.status == 200
+
+
+async def test_a_gap_is_told(client: TestClient) -> None:
+    async with client.get(f"{BASE}/events?after=1") as stream:
+        assert await lines(stream, 3) == [": hello", "event: gap", "data: {}"]
+
+
+async def test_a_silent_stream_beats(client: TestClient, monkeypatch) -> None:
+    monkeypatch.setattr(sse, "BEAT_S", 0.01)
+    async with client.get(f"{BASE}/events") as stream:
+        assert await lines(stream, 3) == [": hello", ": beat", ": beat"]
+
+
+async def test_streams_end_with_the_service(client: TestClient, house: House) -> None:
+    async with client.get(f"{BASE}/events") as stream:
+        await lines(stream, 1)
+        house.events.ended.set()
+        async with asyncio.timeout(10):
+            assert (await stream.content.read()).strip() == b""
+    assert house.events.listeners == 0
+
+
+async def test_a_caller_who_goes_is_forgotten(client: TestClient, house: House, monkeypatch) -> None:
+    monkeypatch.setattr(sse, "BEAT_S", 0.01)
+    stream = await client.get(f"{BASE}/events")
+    await lines(stream, 1)
+    stream.close()
+    async with asyncio.timeout(10):
+        while house.events.listeners:  # noqa: ASYNC110 - the server notices by itself
+            await asyncio.sleep(0.01)
+
+
+async def test_no_more_streams_than_can_be_served(client: TestClient, monkeypatch) -> None:
+    monkeypatch.setattr(sse, "MOST", 1)
+    async with client.get(f"{BASE}/events") as stream:
+        await lines(stream, 1)
+        refused = await client.get(f"{BASE}/events")
+        assert (refused.status, (await refused.json())["code"]) == (429, "busy")
+
+
+async def test_nobody_without_the_key(client: TestClient) -> None:
+    for method, path in (
+        ("GET", "/events"),
+        ("GET", "/stats"),
+        ("POST", "/initialize"),
+        ("POST", "/restart"),
+        ("POST", "/test"),
+    ):
+        answer = await client.request(method, BASE + path, headers={"X-API-KEY": "another"})
+        assert answer.status == 401
