@@ -16,7 +16,7 @@ from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Middleware
 from loguru import logger
 
-from connector.api import docs, headers, health, metrics
+from connector.api import assets, bootstrap, docs, headers, health, metrics
 from connector.api.assets import Pages
 from connector.api.callers import Callers
 from connector.api.cors import Cors
@@ -157,10 +157,11 @@ class Caller(web.RequestHandler):
 
 
 class AccessLog(AbstractAccessLogger):
-    """One line a request, without its query. Probes come every few seconds: they are debug lines."""
+    """One line a request, without its query. What comes every few seconds, or in dozens with a page, is a debug line."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        level = "DEBUG" if request.path in _PROBED and response.status < 400 else "INFO"
+        quiet = request.path in _PROBED or request.path.startswith(_QUIET)
+        level = "DEBUG" if quiet and response.status < 400 else "INFO"
         logger.bind(request=request.get(REQUEST_ID, "-")).log(
             level,
             "{} {}: {}, {} bytes, {:.0f} ms, from {}",
@@ -176,3 +177,4 @@ class AccessLog(AbstractAccessLogger):
 UNREADABLE = "This is no request that can be read: its first line or a header is malformed, or longer than 8190 bytes."
 _PROBED = health.PATHS | {metrics.PATH}
 """Asked every few seconds, by machines: neither counted nor worth a line."""
+_QUIET = (assets.PREFIX, bootstrap.BASE + "/status", bootstrap.BASE + "/stats")

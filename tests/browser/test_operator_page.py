@@ -226,6 +226,21 @@ async def test_nothing_yet(serve: Any, open_page: OpenPage, axe: Any, screenshot
     await expect(page.locator("#new-name")).to_be_focused()
 
 
+async def test_a_service_that_waits_to_be_started(
+    told: Told, serve: Any, open_page: OpenPage, axe: Any, screenshot: Any
+) -> None:
+    """Nothing is shown that is not there yet, but the button that starts it."""
+    told.asleep = True
+    page = await signed_in(open_page, await serve(told.app()))
+    await expect(page.get_by_role("heading", name="O serviço espera ser iniciado")).to_be_visible(timeout=LONG_MS)
+    await expect(page.locator("#add")).to_be_hidden()
+    await axe(page)
+    await screenshot(page, "operator-asleep")
+    await page.get_by_role("button", name="Iniciar").click()
+    await expect(page.locator("tbody tr")).to_have_count(6, timeout=LONG_MS)
+    await expect(page.locator("#asleep")).to_be_hidden()
+
+
 async def test_many(serve: Any, open_page: OpenPage, screenshot: Any) -> None:
     """More than a page of the API: all are shown, and can be narrowed down."""
     told = Told()

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from connector.api.assets import Assets
-from connector.api.bootstrap import BASE, StatusOf
+from connector.api.bootstrap import BASE, Initialized, StatusOf
 from connector.api.bootstrap import Reason as Wrong
 from connector.api.connections import Connections
 from connector.api.health import Health
@@ -49,6 +49,7 @@ class Told:
     listed: bool = False
     full: bool = False
     lab: bool = False
+    asleep: bool = False
 
     def have(
         self,
@@ -141,7 +142,7 @@ class Told:
     @route("GET", BASE + "/status", tag="told")
     async def status(self) -> StatusOf:
         return StatusOf(
-            initialized=True,
+            initialized=not self.asleep,
             status="degraded" if self.reasons else "ok",
             version="0.1.0",
             started_at=datetime.now(UTC) - timedelta(seconds=7300),
@@ -149,6 +150,11 @@ class Told:
             reasons=[Wrong(code=code, detail=detail) for code, detail in self.reasons],
             services=[],
         )
+
+    @route("POST", BASE + "/initialize", tag="told")
+    async def initialize(self) -> Initialized:
+        self.asleep = False
+        return Initialized(initialized=True, started=True, services=[])
 
     @route("GET", BASE + "/stats", tag="told")
     async def stats(self) -> Stats:

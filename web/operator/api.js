@@ -42,14 +42,19 @@ export class Api {
   /** How far this machine's clock is behind the service's, in milliseconds. */
   skew = 0;
 
-  /** Answer everything the page shows. Raises `Refused`, `Unreachable`, or an AbortError. */
+  /** Answer everything the page shows; no `stats` where the service waits to be started. Raises `Refused`, `Unreachable`, or an AbortError. */
   async look(signal) {
-    const [status, stats, connections] = await Promise.all([
-      this.#call("GET", `${BOOTSTRAP}/status`, undefined, signal),
+    const status = await this.#call("GET", `${BOOTSTRAP}/status`, undefined, signal);
+    if (!status.initialized) return { status, stats: null, items: [], total: 0 };
+    const [stats, connections] = await Promise.all([
       this.#call("GET", `${BOOTSTRAP}/stats`, undefined, signal),
       this.#connections(signal),
     ]);
     return { status, stats, ...connections };
+  }
+
+  initialize() {
+    return this.#call("POST", `${BOOTSTRAP}/initialize`);
   }
 
   create(wanted) {

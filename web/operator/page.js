@@ -173,6 +173,7 @@ function begin() {
   $("retry").addEventListener("click", () => poll?.now());
   $("add").addEventListener("click", add);
   $("add-first").addEventListener("click", add);
+  $("initialize").addEventListener("click", () => attempt(() => api.initialize(), () => say("initialized")));
   const key = keptKey();
   if (!key) return signOut();
   api = new Api(key);

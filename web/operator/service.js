@@ -14,9 +14,10 @@ export class Service {
   show({ status, stats }) {
     this.#told = { status, stats };
     document.getElementById("lab").hidden = !status.lab;
-    document.getElementById("queues-section").hidden = stats.sinks.length === 0;
-    document.getElementById("service-section").hidden = false;
+    for (const part of ["connections", "queues", "service"]) document.getElementById(`${part}-section`).hidden = !stats;
+    document.getElementById("asleep").hidden = Boolean(stats);
     this.#showTroubles(status);
+    if (!stats) return;
     this.#showQueues(stats.sinks);
     this.#showFigures(status, stats);
   }
