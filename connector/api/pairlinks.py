@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from connector.api.connections import BASE, NO_STORE
 from connector.api.fields import Body, Id, Shown
@@ -18,10 +18,15 @@ PAGE = "/pair/"
 _MINUTE, _HOUR, _WEEK = 60, 3_600, 7 * 86_400
 
 
+def _whole(value: object) -> object:
+    """To JSON 90.0 is a whole number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Wish(Body):
     """How long a link is to last, in seconds: from a minute to a week."""
 
-    expires_in_seconds: Annotated[int, Field(ge=_MINUTE, le=_WEEK)] = _HOUR
+    expires_in_seconds: Annotated[int, Field(ge=_MINUTE, le=_WEEK), BeforeValidator(_whole)] = _HOUR
 
 
 class PairLink(Shown):

@@ -17,8 +17,10 @@ from connector.api.atendimentos import Atendimentos
 from connector.api.connections import Connections
 from connector.api.health import Health, Trouble
 from connector.api.messages import Mailing, Messages
+from connector.api.pairlinks import PairLinks
 from connector.api.server import Telemetry, make_app
 from connector.api.tenants import Tenants
+from connector.pairlinks import NewLink, Opened
 from connector.views import (
     AtendimentoRow,
     AtendimentoStatus,
@@ -124,6 +126,14 @@ class Memory:
             raise errors.AlreadyConnected
         return Code("ABCD-EFGH", NOW.timestamp(), 1)
 
+    async def make(self, connection_id: str, expires_in_s: int) -> NewLink:
+        self._ask("make", connection_id, expires_in_s)
+        self._view(connection_id)
+        return NewLink("made-up", NOW)
+
+    async def open(self, token: str) -> Opened:
+        raise refusals.UnknownLink
+
     async def send(self, wanted: SendIn) -> SentView:
         self._ask("send", wanted)
         if self._view(wanted.connection_id).status != "connected":
@@ -196,7 +206,13 @@ def build(*, public_metrics: bool = False) -> Rig:
     counted: list[tuple[str, str, int]] = []
     troubles: list[Trouble] = []
     mailing = Mailing(memory, memory)
-    resources = (Connections(memory), Messages(mailing, memory, memory), Atendimentos(memory), Tenants(memory, mailing))
+    resources = (
+        Connections(memory),
+        Messages(mailing, memory, memory),
+        Atendimentos(memory),
+        Tenants(memory, mailing),
+        PairLinks(memory),
+    )
     telemetry = Telemetry(
         observe=lambda method, pattern, status, _seconds: counted.append((method, pattern, status)),
         render=lambda: (b"vigia_up 1\n", "text/plain; version=0.0.4; charset=utf-8"),

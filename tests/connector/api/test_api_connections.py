@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import qr_reader
 
 from connector.spool.errors import SpoolError, SpoolFull
 from sessions import errors
@@ -117,6 +118,12 @@ async def test_a_code_to_scan(client: Any, memory: Any) -> None:
     alone = await client.get(f"{BASE}/c1/qr", params={"format": "png", "wait": "0.5"})
     assert (alone.content_type, await alone.read()) == ("image/png", base64.b64decode(picture))
     assert memory.asked[-1] == ("qr", "c1", 0.5)
+    for form, media in (("svg", "image/svg+xml"), ("terminal", "text/plain")):
+        drawn = await client.get(f"{BASE}/c1/qr", params={"format": form})
+        assert (drawn.status, drawn.content_type, drawn.charset) == (200, media, "utf-8")
+        assert drawn.headers["Cache-Control"] == "no-store"
+        read = {"svg": qr_reader.from_svg, "terminal": qr_reader.from_terminal}[form]
+        assert read(await drawn.text()) == "2@made,up,code"
     assert {answer.headers["Cache-Control"], alone.headers["Cache-Control"]} == {"no-store"}
 
 
