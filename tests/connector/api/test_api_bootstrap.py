@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from connector.api import sse
@@ -27,6 +28,7 @@ from connector.lifecycle import Condition, Lifecycle, Name, Service
 from connector.spool import Spool
 
 KEY = {"X-API-KEY": "planted-key"}
+Client = TestClient[web.Request, web.Application]
 
 
 class House:
@@ -88,7 +90,7 @@ async def house(events: Events) -> House:
 
 
 @pytest.fixture
-async def client(house: House) -> AsyncIterator[TestClient]:
+async def client(house: House) -> AsyncIterator[Client]:
     resource = Bootstrap(house.lifecycle, house, house, house.events)
     app = make_app(
         key=KEY["X-API-KEY"],
@@ -100,7 +102,7 @@ async def client(house: House) -> AsyncIterator[TestClient]:
         yield client
 
 
-async def test_a_service_that_waits_refuses_sessions_and_nothing_else(client: TestClient) -> None:
+async def test_a_service_that_waits_refuses_sessions_and_nothing_else(client: Client) -> None:
     for path in ("/api/whatsapp-integration/connections", "/sessions/loja/status", "/message/send", "/pair/x"):
         answer = await client.get(path)
         assert (answer.status, (await answer.json())["code"]) == (503, "not_initialized"), path
@@ -111,7 +113,7 @@ async def test_a_service_that_waits_refuses_sessions_and_nothing_else(client: Te
     assert (await client.get("/sessions/loja/status")).status == 404  # nothing is served there in this test
 
 
-async def test_initialize_says_what_runs(client: TestClient) -> None:
+async def test_initialize_says_what_runs(client: Client) -> None:
     before = await (await client.get(f"{BASE}/status")).json()
     assert (before["initialized"], before["services"][0]["state"]) == (False, "stopped")
     first = await (await client.post(f"{BASE}/initialize")).json()
@@ -123,7 +125,7 @@ async def test_initialize_says_what_runs(client: TestClient) -> None:
     ]
 
 
-async def test_status_and_stats(client: TestClient) -> None:
+async def test_status_and_stats(client: Client) -> None:
     status = await (await client.get(f"{BASE}/status")).json()
     assert (status["status"], status["version"], status["lab"]) == ("degraded", "1.2.3", True)
     assert status["reasons"] == [{"code": "sink_record", "detail": "It waits."}]
@@ -132,14 +134,14 @@ async def test_status_and_stats(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("ok", [True, False])
-async def test_the_test_says_whether_everything_is_right(client: TestClient, house: House, ok: bool) -> None:
+async def test_the_test_says_whether_everything_is_right(client: Client, house: House, ok: bool) -> None:
     house.ok = ok
     said = await (await client.post(f"{BASE}/test")).json()
     assert said["ok"] is ok
     assert said["steps"][0]["detail"] == "74 GB free"
 
 
-async def test_a_restart_is_a_job_to_follow(client: TestClient, house: House) -> None:
+async def test_a_restart_is_a_job_to_follow(client: Client, house: House) -> None:
     house.held.clear()
     answer = await client.post(f"{BASE}/restart", json={"services": ["sinks"]})
     job = await answer.json()
@@ -164,14 +166,14 @@ async def test_a_restart_is_a_job_to_follow(client: TestClient, house: House) ->
         ("/restart", [], 422, "body"),
     ],
 )
-async def test_a_restart_that_makes_no_sense_is_refused(client: TestClient, path, body, status, field) -> None:
+async def test_a_restart_that_makes_no_sense_is_refused(client: Client, path, body, status, field) -> None:
     answer = await client.post(BASE + path, json=body)
     said = await answer.json()
     assert answer.status == status
     assert field in [one["field"] for one in said["errors"]]
 
 
-async def test_a_job_nobody_knows(client: TestClient) -> None:
+async def test_a_job_nobody_knows(client: Client) -> None:
     assert (await client.get(f"{BASE}/jobs/{'0' * 32}")).status == 404
     assert (await client.get(f"{BASE}/jobs/../status")).status in (200, 404)
 
@@ -189,7 +191,7 @@ async def lines(stream: aiohttp.ClientResponse, count: int) -> list[str]:
     return found
 
 
-async def test_events_are_streamed_as_they_happen(client: TestClient, house: House) -> None:
+async def test_events_are_streamed_as_they_happen(client: Client, house: House) -> None:
     async with client.get(f"{BASE}/events") as stream:
         assert stream.headers["Content-Type"] == "text/event-stream"
         assert stream.headers["Cache-Control"] == "no-store"
@@ -202,7 +204,7 @@ async def test_events_are_streamed_as_they_happen(client: TestClient, house: Hou
 
 
 @pytest.mark.parametrize("how", ["query", "header"])
-async def test_who_comes_back_goes_on_where_it_was(client: TestClient, house: House, how: str) -> None:
+async def test_who_comes_back_goes_on_where_it_was(client: Client, house: House, how: str) -> None:
     async with client.get(f"{BASE}/events") as stream:
         await lines(stream, 1)
         house.events.publish(Nothing(), "serviceStarted")
@@ -217,23 +219,23 @@ async def test_who_comes_back_goes_on_where_it_was(client: TestClient, house: Ho
 
 
 @pytest.mark.parametrize("last", ["", "x", "-1", "９", "9" * 400])
-async def test_a_header_that_is_no_number_is_none(client: TestClient, last: str) -> None:
+async def test_a_header_that_is_no_number_is_none(client: Client, last: str) -> None:
     async with client.get(f"{BASE}/events", headers={"Last-Event-ID": last}) as stream:
         assert stream.status == 200
 
 
-async def test_a_gap_is_told(client: TestClient) -> None:
+async def test_a_gap_is_told(client: Client) -> None:
     async with client.get(f"{BASE}/events?after=1") as stream:
         assert await lines(stream, 3) == [": hello", "event: gap", "data: {}"]
 
 
-async def test_a_silent_stream_beats(client: TestClient, monkeypatch) -> None:
+async def test_a_silent_stream_beats(client: Client, monkeypatch) -> None:
     monkeypatch.setattr(sse, "BEAT_S", 0.01)
     async with client.get(f"{BASE}/events") as stream:
         assert await lines(stream, 3) == [": hello", ": beat", ": beat"]
 
 
-async def test_streams_end_with_the_service(client: TestClient, house: House) -> None:
+async def test_streams_end_with_the_service(client: Client, house: House) -> None:
     async with client.get(f"{BASE}/events") as stream:
         await lines(stream, 1)
         house.events.ended.set()
@@ -242,7 +244,7 @@ async def test_streams_end_with_the_service(client: TestClient, house: House) ->
     assert house.events.listeners == 0
 
 
-async def test_a_caller_who_goes_is_forgotten(client: TestClient, house: House, monkeypatch) -> None:
+async def test_a_caller_who_goes_is_forgotten(client: Client, house: House, monkeypatch) -> None:
     monkeypatch.setattr(sse, "BEAT_S", 0.01)
     stream = await client.get(f"{BASE}/events")
     await lines(stream, 1)
@@ -252,7 +254,7 @@ async def test_a_caller_who_goes_is_forgotten(client: TestClient, house: House, 
             await asyncio.sleep(0.01)
 
 
-async def test_no_more_streams_than_can_be_served(client: TestClient, monkeypatch) -> None:
+async def test_no_more_streams_than_can_be_served(client: Client, monkeypatch) -> None:
     monkeypatch.setattr(sse, "MOST", 1)
     async with client.get(f"{BASE}/events") as stream:
         await lines(stream, 1)
@@ -260,7 +262,7 @@ async def test_no_more_streams_than_can_be_served(client: TestClient, monkeypatc
         assert (refused.status, (await refused.json())["code"]) == (429, "busy")
 
 
-async def test_nobody_without_the_key(client: TestClient) -> None:
+async def test_nobody_without_the_key(client: Client) -> None:
     for method, path in (
         ("GET", "/events"),
         ("GET", "/stats"),
