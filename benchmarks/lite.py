@@ -157,7 +157,7 @@ def install() -> bool:
             check=False,
         )
         if ended.returncode:
-            raise OSError(f"npm could not install the local Supabase endpoint:\n{ended.stderr[-1000:]}")
+            raise OSError(f"npm says:\n{ended.stderr[-1000:]}")
         stamp.write_text(want)
     return True
 
@@ -203,6 +203,14 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def main() -> None:
+    """Install it, and say so when that was needed, or in one sentence why it cannot be."""
+    try:
+        if install():
+            print("installed the local Supabase endpoint for the tests", file=sys.stderr)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        sys.exit(f"The local Supabase endpoint of the tests could not be installed: {error}")
+
+
 if __name__ == "__main__":
-    if install():
-        print("installed the local Supabase endpoint for the tests", file=sys.stderr)
+    main()

@@ -326,11 +326,20 @@ def warnings(settings: Settings, folder: Path | None = None) -> list[str]:
         found.append(
             "CORS_ORIGIN=* lets every web page call the API from a browser that knows the key: name the pages."
         )
+    if settings.supabase_url and _is_in_the_open(settings.supabase_url):
+        found.append("SUPABASE_URL is http: whoever is on the way reads the key and every message; use https.")
     if settings.api_key is not None and len(settings.api_key.get_secret_value()) < SHORT_KEY:
         found.append(
             f"API_KEY has fewer than {SHORT_KEY} characters and could be guessed: use a longer one, or unset it."
         )
     return found
+
+
+def _is_in_the_open(url: str) -> bool:
+    """Whether it leads over plain HTTP to another machine; a name without a dot is a container's beside us."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return parts.scheme == "http" and "." in host and not host.startswith("127.")
 
 
 def _require_readable_file() -> None:

@@ -45,6 +45,21 @@ def test_a_project_may_be_anywhere(monkeypatch, url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://supabase.example.com", True),
+        (URL, False),
+        ("http://127.0.0.1:54321", False),
+        ("http://localhost:54321", False),
+        ("http://kong:8000", False),
+    ],
+)
+def test_a_key_in_the_open_is_told(monkeypatch, tmp_path, url: str, told: bool) -> None:
+    found = given(monkeypatch, SUPABASE_URL=url, SUPABASE_SECRET_KEY=SECRET)
+    assert any("use https" in one for one in settings.warnings(found, tmp_path)) is told
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "https://supabase.com/dashboard/project/abcdefghijklmnopqrst",
