@@ -1,4 +1,4 @@
-"""The benchmarks of the two walks run to their end and say what they found. Not how fast anything is."""
+"""The benchmarks of the two walks, and of a dead webhook beside them, run to their end and say what they found. Not how fast anything is."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from benchmarks.flow import Latency, Report, Speed
     [
         ("inbound", ["one phone: service", "2 phones, a session each: bare neonize", "from a phone's send to the row"]),
         ("outbound", ["one after another: bare neonize", "50 in flight: service"]),
+        ("backlog", ["takes", "refuses", "hangs", "each event once and in order"]),
     ],
 )
 def test_a_quick_run(tmp_path: Path, name: str, says: list[str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import random
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from benchmarks.verdict import Judge
 from connector.store.embedded import Embedded
 from lab.client import LabClient
 
-DISK = 256 * MB
+DISK = 384 * MB
 SHOPS = 2
 TEXTS_A_SECOND = 40.0
 SENDS_A_SECOND = 2.0
@@ -40,22 +41,39 @@ async def disk(tmp_path: Path) -> AsyncGenerator[SmallDisk]:
         yield disk
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """How it fills up. `left`: bytes, at first; `elsewhere`: whether the database is; `killed`: whether the hub is, meanwhile."""
+
+    left: int
+    elsewhere: bool = False
+    killed: bool = False
+
+
+CASES = {
+    "nearly full, then full": Case(left=40 * MB, elsewhere=True),
+    "full at once": Case(left=0),
+    "full at once and killed": Case(left=0, killed=True),
+}
+
+
 @pytest.mark.timeout(420)
-@pytest.mark.parametrize("left", [40 * MB, 0], ids=["nearly full", "full at once"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_nothing_is_lost_on_a_full_disk(
-    disk: SmallDisk, database: Embedded, lab: LabClient, number: Numbers, left: int
+    disk: SmallDisk, database: Embedded, lab: LabClient, number: Numbers, case: Case
 ) -> None:
     """Disconnected with `disk_full`, sends refused; with space again, connected, and every text a row: once, in order."""
+    url = database.url if case.elsewhere else ""
     async with (
         Receiver() as receiver,
-        Service(disk.place, lab, webhook=receiver.url, command=disk.command, DATABASE_URL=database.url) as service,
+        Service(disk.place, lab, webhook=receiver.url, command=disk.command, DATABASE_URL=url) as service,
     ):
         await service.ready()
         traffic = Traffic(service, random.Random(5), rate=TEXTS_A_SECOND, sends=SENDS_A_SECOND)
         await traffic.open(SHOPS, number)
         traffic.begin()
         await _until(lambda: _total(traffic), lambda texts: texts > KEPT)
-        disk.stuff(leave=left)
+        disk.stuff(leave=case.left)
         for shop in traffic.shops:
             await _until(lambda shop=shop: _connection(service, shop), _stopped_by_the_disk)
         disk.stuff(leave=0)
@@ -64,7 +82,12 @@ async def test_nothing_is_lost_on_a_full_disk(
         await _until(lambda: _total(traffic), lambda texts: texts > written + KEPT)
         assert not [one for one in await _states(service, traffic) if one["status"] == "connected"]
 
+        if case.killed:
+            await service.kill()
         disk.clear()
+        if case.killed:
+            await service.start()
+            await service.ready()
         await service.connected(SHOPS, within_s=SOON_S)
         await _until(lambda: service.depth("record"), lambda rows: rows == 0)
         await traffic.end()

@@ -57,12 +57,21 @@ async def small_disk(place: Path, size: int) -> AsyncGenerator[SmallDisk]:
     )
     try:
         await _mounted(holder)
-        spaces = ("--mount",) if root else ("--user", "--mount", "--preserve-credentials")
-        yield SmallDisk(place, holder.pid, ("nsenter", "--target", str(holder.pid), *spaces, "--"))
+        yield SmallDisk(place, holder.pid, _into(holder.pid))
     finally:
         if holder.returncode is None:
             holder.kill()
         await holder.communicate()
+
+
+def _into(holder: int) -> tuple[str, ...]:
+    """The words before a command that sees what *holder* sees, run by the user who runs this."""
+    target = ("nsenter", "--target", str(holder))
+    if os.geteuid() == 0:
+        return (*target, "--mount", "--")
+    # Who mounts is root there, and a service that is root would run its database as somebody else, whom that place does not know.
+    self = ("unshare", "--user", f"--map-user={os.geteuid()}", f"--map-group={os.getegid()}", "--")
+    return (*target, "--user", "--mount", "--preserve-credentials", "--", *self)
 
 
 async def _mounted(holder: asyncio.subprocess.Process) -> None:
