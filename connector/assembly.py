@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import aiohttp
 from loguru import logger
 
+from connector.audit import Audit
 from connector.connections import Connections
 from connector.datadir import DataDir
 from connector.events import Events
@@ -42,6 +43,7 @@ from connector.store.migrate import migrate
 from connector.store.postgres import Postgres
 from connector.store.rest import Rest
 from connector.store.store import Store
+from connector.strays import Strays
 from sessions.engine import Lab, Launch
 from sessions.fleet import Fleet, Options
 from sessions.model import SessionId
@@ -101,9 +103,23 @@ class Assembly:
         mover = spool.mover(Inbound(connections.refs, names, metrics.event_received, events), fleet.rung)
         catch_up = CatchUp(spool, store, aloud=embedded is None, behind=connections.tell_again)
         pulse = Pulse(store)
-        seen = Seen(fleet, spool, mover, drainers, embedded, data.path, connections, lambda: catch_up.reason)
+        seen = Seen(
+            fleet,
+            spool,
+            mover,
+            drainers,
+            embedded,
+            data.path,
+            connections,
+            lambda: catch_up.reason,
+            lambda: pulse.latency_ms,
+        )
         metrics.watch(lambda: replace(seen.figures(), database_ms=pulse.latency_ms))
-        watchdog = Watchdog(Eyes(seen), Hands(seen), Tally(metrics))
+        watchdog = Watchdog(
+            Eyes(seen, Strays(fleet, spool)),
+            Hands(seen),
+            Tally(metrics, events, Audit(data.path / "audit"), connections),
+        )
         running = Running(settings, store, outbound, events, seen, watchdog, metrics, catch_up, pulse)
         lifecycle = running.lifecycle()
         parts.push_async_callback(running.stop)

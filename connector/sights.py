@@ -8,15 +8,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connector.api.health import Trouble
+from connector.audit import Audit
 from connector.connections import RECORD, Connections
+from connector.events import Events
+from connector.events.registry import Action, Problem
+from connector.facts import ConnectionRef
 from connector.metrics import Figures, Metrics, SessionFigures, SinkFigures, WorkerFigures
 from connector.spool import Drainer, Mover, SinkView, Spool
 from connector.spool import SinkState as Draining
 from connector.store.embedded import Embedded, Running
+from connector.strays import Strays
+from sessions.engine import WorkerView
 from sessions.engine.launch import LOW_WATER_BYTES, free_bytes
 from sessions.fleet import Fleet
 from sessions.model import SessionId
-from watchdog.sights import DatabaseSight, DiskSight, SinkSight, SinkState, Snapshot, WorkerSight
+from watchdog.checks import PHONE_UNSEEN, Finding
+from watchdog.remedies import Remedy, about, code
+from watchdog.sights import DatabaseSight, DiskSight, SinkSight, SinkState, Snapshot, SpoolSight, Stray, WorkerSight
 
 _STATES = {
     Draining.RUNNING: SinkState.RUNNING,
@@ -37,16 +45,20 @@ class Seen:
     data: Path
     connections: Connections
     unanswered: Callable[[], str | None] = lambda: None  # why a database of others has not answered since the start
+    latency_ms: Callable[[], float | None] = lambda: None  # of the database's last answer
     away_since: float | None = field(default=None)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, strays: tuple[Stray, ...] = ()) -> Snapshot:
         """What the watchdog judges."""
         return Snapshot(
             at=time.time(),
+            steady_at=time.monotonic(),
+            strays=strays,
+            spool=SpoolSight(sum(map(_size, self.fleet.spool.glob("*.db*")))),
             sessions=tuple(self.fleet.snapshot()),
-            workers=tuple(WorkerSight(one.name, one.sessions, one.gave_up) for one in self.fleet.workers()),
+            workers=tuple(map(_worker, self.fleet.workers())),
             sinks=tuple(_sink(one.view) for one in self.drainers),
-            database=DatabaseSight(self.embedded is not None, self._away_s(), RECORD),
+            database=DatabaseSight(self.embedded is not None, self._away_s(), RECORD, self.latency_ms()),
             disk=DiskSight(free_bytes(self.data), LOW_WATER_BYTES),
             troubles=tuple((f"spool:{name}", sentence) for name, sentence in self.mover.troubles.items()),
         )
@@ -101,10 +113,11 @@ class Eyes:
     """The watchdog's eyes."""
 
     seen: Seen
+    strays: Strays | None = None
 
     async def look(self) -> Snapshot:
         """Answer a snapshot."""
-        return self.seen.snapshot()
+        return self.seen.snapshot(await self.strays.look() if self.strays else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +129,10 @@ class Hands:
     async def reconnect(self, session: SessionId) -> None:
         """Connect a session anew."""
         self.seen.fleet.connect(session)
+
+    async def end_pairing(self, session: SessionId) -> None:
+        """Break off a pairing that leads nowhere."""
+        await self.seen.fleet.end_pairing(session)
 
     async def restart_worker(self, name: str) -> None:
         """Start given-up workers again."""
@@ -136,17 +153,49 @@ class Hands:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts what the watchdog does."""
+    """Counts what the watchdog sees and does, tells it as events, and keeps each action in the book."""
 
     metrics: Metrics
+    events: Events
+    audit: Audit
+    connections: Connections
 
-    def found(self, problem: str) -> None:
-        """Count a problem that is new."""
-        self.metrics.findings.labels(problem).inc()
+    def found(self, finding: Finding) -> None:
+        """Take note of a problem that is new. Whose phone is away is told to its owner."""
+        self.metrics.findings.labels(finding.problem).inc()
+        connection = self._connection(finding.about)
+        name = "phoneUnseen" if finding.problem == PHONE_UNSEEN and connection else "problemFound"
+        self._publish(name, finding, connection)
 
-    def acted(self, action: str, *, done: bool) -> None:
-        """Count an action: it was done, or it failed."""
+    def over(self, finding: Finding, after_s: float) -> None:
+        """Take note that a problem is over."""
+        del after_s
+        self._publish("problemOver", finding, None)
+
+    def acted(self, remedy: Remedy, why: str, *, done: bool) -> None:
+        """Count an action, keep it, and tell of it: it was done, or it failed."""
+        action, whom = code(remedy), about(remedy)
         self.metrics.actions.labels(action, "done" if done else "failed").inc()
+        connection = self._connection(whom)
+        named = connection.id if connection else whom
+        self.audit.note("watchdog", action, named, why, done=done)
+        self.events.publish(Action(action=action, about=named, why=why, done=done), "actionTaken")
+
+    def _publish(self, name: str, finding: Finding, connection: ConnectionRef | None) -> None:
+        named = connection.id if connection else finding.about
+        told = Problem(problem=finding.problem, about=named, detail=finding.sentence)
+        self.events.publish(told, name, connection if name == "phoneUnseen" else None)
+
+    def _connection(self, about: str) -> ConnectionRef | None:
+        return self.connections.refs.get(SessionId(about))
+
+
+def _worker(view: WorkerView) -> WorkerSight:
+    health = view.health
+    if health is None:
+        return WorkerSight(view.name, view.sessions, view.gave_up)
+    descriptors = (health.descriptors, health.descriptor_limit)
+    return WorkerSight(view.name, view.sessions, view.gave_up, health.rss_bytes, descriptors)
 
 
 def _sink(view: SinkView) -> SinkSight:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from sessions.ports import SessionView
 from sessions.state import Reason
-from watchdog.remedies import KickSink, Nothing, Reconnect, Remedy, RestartPostgres, RestartWorker
-from watchdog.sights import SinkSight, SinkState, Snapshot
+from watchdog.remedies import EndPairing, KickSink, Nothing, Reconnect, Remedy, RestartPostgres, RestartWorker
+from watchdog.sights import SinkSight, SinkState, Snapshot, WorkerSight
 
 STUCK_S = 180.0
 """How long a session may be on its way with no next try planned."""
@@ -20,18 +20,38 @@ SILENT_S = 90.0
 """How long a connected session may be silent: it is asked after 15 s, and is deaf 8 s later."""
 BEHIND_S = 5.0
 """How old a row may be that waits for a database which answers: the next try may be half a minute away."""
+PAIRING_STUCK_S = 300.0
+"""How long a pairing may show codes or link: WhatsApp gives 160 s for the codes, we 60 s for the rest."""
+TRYING_S = 300.0
+"""How long one try may last: a worker's start and every session before it in line."""
+ISOLATED_S = 1800.0
+"""How often a session is tried again that ends its worker: alone, so that it hurts nobody."""
+PHONE_UNSEEN = "phone_unseen"
+UNSEEN_DAYS, UNSEEN_DAILY = 10, 12
+"""From when on an absent phone is told once, and daily: WhatsApp unlinks after 14 days without it."""
+SLOW_MS = 2_000.0
+BIG_SPOOL_BYTES = 1 << 30
+OLD_ROW_S = 3_600.0
+HEAVY_BYTES = 768 << 20
+"""A worker above it is replaced by its keeper: one that stays above it was not."""
+CLOCK_S = 5.0
+"""How far the wall clock may move beside the steady one between two looks."""
 AWAY_S = 30.0
 """How long the embedded database may be away: its own supervision restarts it within seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: the stable code of the problem, what it is about, a sentence for the log, the remedy."""
+    """One thing that is wrong: the stable code of the problem, what it is about, a sentence for the log, the remedy.
+
+    `turn`: what goes on is told once; with another turn, once more.
+    """
 
     problem: str
     about: str
     sentence: str
     remedy: Remedy = Nothing()  # noqa: RUF009 - frozen, and always the same
+    turn: int = 0
 
 
 Check = Callable[[Snapshot, Snapshot | None], Iterable[Finding]]
@@ -54,7 +74,7 @@ def stuck_sessions(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]
     """Find paired sessions on their way to nowhere: no next try is planned, and nothing has changed for long."""
     for one in now.sessions:
         lasted = now.at - one.state.since
-        if _on_its_way(one) and one.retry_in_s is None and lasted > STUCK_S:
+        if _on_its_way(one) and not _heals_itself(one) and lasted > STUCK_S:
             sentence = f"Session {one.id} has been {one.state.reason.code} for {lasted:.0f} s with no next try planned."
             yield Finding("session_stuck", one.id, sentence, Reconnect(one.id))
 
@@ -66,6 +86,59 @@ def silent_sessions(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding
         if one.state.reason is Reason.CONNECTED and silent is not None and silent > SILENT_S:
             sentence = f"Session {one.id} counts as connected and has been silent for {silent:.0f} s."
             yield Finding("session_silent", one.id, sentence, Reconnect(one.id))
+
+
+def stuck_pairings(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
+    """Find pairings that neither end nor lead to a connection."""
+    for one in now.sessions:
+        lasted = now.at - one.state.since
+        if (
+            one.identity is None
+            and one.state.reason in (Reason.WAITING_SCAN, Reason.LINKING)
+            and lasted > PAIRING_STUCK_S
+        ):
+            sentence = f"The pairing of session {one.id} has been {one.state.reason.code} for {lasted:.0f} s."
+            yield Finding("pairing_stuck", one.id, sentence, EndPairing(one.id))
+
+
+def isolated_sessions(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
+    """Find sessions that end every worker they are open in. Tried again now and then: what made them may have passed."""
+    for one in now.sessions:
+        if one.state.reason is Reason.ISOLATED:
+            due = now.at - one.state.since > ISOLATED_S
+            sentence = f"Session {one.id} ends every worker it is open in, and was isolated."
+            yield Finding("session_isolated", one.id, sentence, Reconnect(one.id) if due else Nothing())
+
+
+def outdated_engine(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
+    """Find that WhatsApp accepts this version of the engine no more: nothing but an update helps, and it will be every session."""
+    outdated = sum(one.state.reason is Reason.OUTDATED for one in now.sessions)
+    if outdated:
+        sentence = f"WhatsApp no longer accepts this version of the engine ({outdated} sessions so far): update Vigia."
+        yield Finding("engine_outdated", "engine", sentence)
+
+
+def unseen_phones(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
+    """Find accounts whose own phone has not been seen for long: after 14 days WhatsApp unlinks their devices."""
+    for one in now.sessions:
+        if one.identity is None or one.phone_seen_at is None:
+            continue
+        days = int((now.at - one.phone_seen_at) // 86_400)
+        if days >= UNSEEN_DAYS:
+            sentence = (
+                f"O celular desta conexão não aparece há {days} dias: abra o WhatsApp nele, ou a conexão é desvinculada aos 14. "
+                f"(The phone of this connection has not been seen for {days} days: open WhatsApp on it, or it is unlinked at 14.)"
+            )
+            yield Finding(PHONE_UNSEEN, one.id, sentence, turn=days if days >= UNSEEN_DAILY else 0)
+
+
+def workers(now: Snapshot, before: Snapshot | None) -> Iterator[Finding]:
+    """Find workers that stay too large or keep too many files open: their keeper should have replaced them."""
+    earlier = {one.name: one for one in before.workers} if before else {}
+    for one in now.workers:
+        was = earlier.get(one.name)
+        if was and (what := _too_much(one)) and _too_much(was):
+            yield Finding("worker_heavy", one.name, f"Worker {one.name} has {what} for a minute, and was not replaced.")
 
 
 def given_up_workers(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
@@ -96,6 +169,10 @@ def sinks(now: Snapshot, before: Snapshot | None) -> Iterator[Finding]:
 def database(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
     """Find a database that is away; the embedded one is ours to restart."""
     found = now.database
+    if found and found.away_s is None and (found.latency_ms or 0.0) > SLOW_MS:
+        yield Finding(
+            "database_slow", "database", f"The database took {(found.latency_ms or 0.0) / 1000:.1f} s to answer."
+        )
     if found is None or found.away_s is None or found.away_s <= AWAY_S:
         return
     whose = "embedded database" if found.embedded else "database"
@@ -110,13 +187,63 @@ def disk(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
         yield Finding("disk_low", "disk", sentence)
 
 
+def spool(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
+    """Find what waits for too long, and too much of it."""
+    for one in now.sinks:
+        if (one.oldest_s or 0.0) > OLD_ROW_S:
+            hours = (one.oldest_s or 0.0) / 3600
+            yield Finding(
+                "sink_old", one.name, f"The oldest of {one.depth} rows for {one.name} has waited for {hours:.0f} h."
+            )
+    if now.spool and now.spool.bytes > BIG_SPOOL_BYTES:
+        yield Finding("spool_big", "spool", f"{now.spool.bytes >> 20} MB wait on disk for what is away.")
+
+
+def clock(now: Snapshot, before: Snapshot | None) -> Iterator[Finding]:
+    """Find that somebody set the clock: ages and bans were counted by it."""
+    if before is None or before.steady_at is None or now.steady_at is None:
+        return
+    stepped = (now.at - before.at) - (now.steady_at - before.steady_at)
+    if abs(stepped) > CLOCK_S:
+        yield Finding("clock_stepped", "clock", f"The system's clock was moved by {stepped:+.0f} s.")
+
+
+_STRAYS = {
+    "never_paired": "Connection {0} was never paired in {1:.0f} days: pair it, or remove it.",
+    "without_session": "Connection {0} has no session any more: remove it, and make it anew.",
+    "without_connection": "The files of session {0} belong to no connection: see data/sessions, and remove them if nobody misses them.",
+}
+
+
+def strays(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
+    """Find what was left over. Told, not removed: whose it is only people know."""
+    for one in now.strays:
+        yield Finding(f"stray_{one.kind}", one.about, _STRAYS[one.kind].format(one.about, one.age_s / 86_400))
+
+
 def troubles(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
     """Pass on what parts say about themselves."""
     for code, sentence in now.troubles:
         yield Finding(code, code, sentence)
 
 
-ALL: tuple[Check, ...] = (stuck_sessions, silent_sessions, given_up_workers, sinks, database, disk, troubles)
+ALL: tuple[Check, ...] = (
+    stuck_sessions,
+    silent_sessions,
+    stuck_pairings,
+    isolated_sessions,
+    outdated_engine,
+    unseen_phones,
+    given_up_workers,
+    workers,
+    sinks,
+    spool,
+    database,
+    disk,
+    clock,
+    strays,
+    troubles,
+)
 
 
 def findings(now: Snapshot, before: Snapshot | None, checks: Iterable[Check] = ALL) -> list[Finding]:
@@ -126,6 +253,19 @@ def findings(now: Snapshot, before: Snapshot | None, checks: Iterable[Check] = A
 
 def _on_its_way(one: SessionView) -> bool:
     return one.identity is not None and one.state.reason in _ON_ITS_WAY
+
+
+def _heals_itself(one: SessionView) -> bool:
+    """Whether it tries, or will: two healers must not work on one patient."""
+    return one.retry_in_s is not None or (one.trying_s is not None and one.trying_s < TRYING_S)
+
+
+def _too_much(one: WorkerSight) -> str | None:
+    if (one.rss_bytes or 0) > HEAVY_BYTES:
+        return f"{(one.rss_bytes or 0) >> 20} MB"
+    if one.descriptors and one.descriptors[0] > 0.7 * one.descriptors[1]:
+        return f"{one.descriptors[0]} open files"
+    return None
 
 
 def _stands_still(now: SinkSight, before: SinkSight | None) -> bool:

@@ -16,6 +16,13 @@ class Reconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class EndPairing:
+    """Break off a pairing that leads nowhere."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True)
 class RestartWorker:
     """Start an engine worker again that was given up."""
 
@@ -39,10 +46,11 @@ class Nothing:
     """Nothing the service could do itself: somebody has to know."""
 
 
-Remedy = Reconnect | RestartWorker | RestartPostgres | KickSink | Nothing
+Remedy = Reconnect | EndPairing | RestartWorker | RestartPostgres | KickSink | Nothing
 
 _CODES: dict[type[Remedy], str] = {
     Reconnect: "reconnect",
+    EndPairing: "end_pairing",
     RestartWorker: "restart_worker",
     RestartPostgres: "restart_postgres",
     KickSink: "kick_sink",
@@ -55,11 +63,26 @@ def code(remedy: Remedy) -> str:
     return _CODES[type(remedy)]
 
 
+def about(remedy: Remedy) -> str:
+    """Answer what *remedy* is done to: a session's id, a name, or the part itself."""
+    match remedy:
+        case Reconnect(whom) | EndPairing(whom) | RestartWorker(whom) | KickSink(whom):
+            return whom
+        case RestartPostgres():
+            return "database"
+        case Nothing():
+            return ""
+
+
 class Hands(Protocol):
     """Who carries remedies out. Each may raise; each is broken off when it takes too long."""
 
     async def reconnect(self, session: SessionId) -> None:
         """Connect a session anew."""
+        ...
+
+    async def end_pairing(self, session: SessionId) -> None:
+        """Break off a pairing that leads nowhere."""
         ...
 
     async def restart_worker(self, name: str) -> None:
@@ -80,6 +103,8 @@ async def carry_out(remedy: Remedy, hands: Hands) -> None:
     match remedy:
         case Reconnect(session):
             await hands.reconnect(session)
+        case EndPairing(session):
+            await hands.end_pairing(session)
         case RestartWorker(name):
             await hands.restart_worker(name)
         case RestartPostgres():

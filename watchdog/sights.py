@@ -18,11 +18,13 @@ class SinkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkerSight:
-    """An engine worker. `gave_up`: it crashed too often and is not started any more."""
+    """An engine worker. `gave_up`: it crashed too often and is not started any more. Of `descriptors`, how many it has and may have."""
 
     name: str
     sessions: int
     gave_up: bool
+    rss_bytes: int | None = None
+    descriptors: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,13 @@ class SinkSight:
 class DatabaseSight:
     """The database. `embedded`: it is ours to restart; `away_s`: seconds since it last answered, None while it does.
 
-    `sink`: the name of the sink that writes to it.
+    `sink`: the name of the sink that writes to it; `latency_ms`: of its last answer, if known.
     """
 
     embedded: bool
     away_s: float | None
     sink: str = "record"
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,29 @@ class DiskSight:
 
 
 @dataclass(frozen=True, slots=True)
+class SpoolSight:
+    """What lies on disk and is not yet where it belongs, in bytes, read rows included."""
+
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Something left over: a connection nobody paired for `age_s`, a connection without its session, session files without a connection.
+
+    `kind` is `never_paired`, `without_session` or `without_connection`; `about` its id.
+    """
+
+    kind: str
+    about: str
+    age_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """How everything is at one moment. `at`: unix seconds, by the clock that sessions' states are dated with.
 
+    `steady_at`: the same moment by a clock that nobody sets, in seconds.
     `troubles`: sentences of parts that know themselves what is wrong with them, by a stable code.
     """
 
@@ -70,4 +93,7 @@ class Snapshot:
     sinks: tuple[SinkSight, ...] = ()
     database: DatabaseSight | None = None
     disk: DiskSight | None = None
+    spool: SpoolSight | None = None
+    strays: tuple[Stray, ...] = ()
+    steady_at: float | None = None
     troubles: tuple[tuple[str, str], ...] = ()

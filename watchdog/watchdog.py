@@ -35,14 +35,18 @@ class Eyes(Protocol):
 
 
 class Tally(Protocol):
-    """Who counts what the watchdog does."""
+    """Who counts, keeps and tells what the watchdog sees and does. Must not raise."""
 
-    def found(self, problem: str) -> None:
-        """Count a problem that is new."""
+    def found(self, finding: Finding) -> None:
+        """Take note of a problem that is new."""
         ...
 
-    def acted(self, action: str, *, done: bool) -> None:
-        """Count an action: it was done, or it failed."""
+    def over(self, finding: Finding, after_s: float) -> None:
+        """Take note that a problem is over."""
+        ...
+
+    def acted(self, remedy: Remedy, why: str, *, done: bool) -> None:
+        """Take note of an action: it was done, or it failed."""
         ...
 
 
@@ -69,7 +73,7 @@ class Watchdog:
         self._habits = habits or Habits()
         self._pace = Pace(self._habits.limits)
         self._seen: deque[tuple[float, Snapshot]] = deque(maxlen=_KEPT)
-        self._open: dict[tuple[str, str], tuple[Finding, float]] = {}  # and since when
+        self._open: dict[tuple[str, str, int], tuple[Finding, float]] = {}  # and since when
         self._blind = False
         self._round: asyncio.Task[None] | None = None
         self._scheduler = AsyncIOScheduler(timezone=UTC)
@@ -137,14 +141,15 @@ class Watchdog:
 
     def _tell(self, found: Sequence[Finding], now: float) -> None:
         """Log what is new as a warning, and what is over with how long it lasted. What goes on is not said again."""
-        present = {(one.problem, one.about): one for one in found}
+        present = {(one.problem, one.about, one.turn): one for one in found}
         for key, (was, since) in list(self._open.items()):
             if key not in present:
                 del self._open[key]
+                self._tally.over(was, now - since)
                 logger.info("Watchdog: {} of {} is over after {:.0f} s", was.problem, was.about, now - since)
         for key, one in present.items():
             if key not in self._open:
-                self._tally.found(one.problem)
+                self._tally.found(one)
                 logger.warning("Watchdog: {}", one.sentence)
             self._open[key] = (one, self._open[key][1] if key in self._open else now)
 
@@ -156,10 +161,10 @@ class Watchdog:
             async with asyncio.timeout(self._habits.remedy_s):
                 await carry_out(remedy, self._hands)
         except Exception as error:  # noqa: BLE001 - one remedy that fails keeps no other from being tried
-            self._tally.acted(action, done=False)
+            self._tally.acted(remedy, why, done=False)
             logger.error("Watchdog: {} failed: {}", action, f"{type(error).__name__}: {error}")
         else:
-            self._tally.acted(action, done=True)
+            self._tally.acted(remedy, why, done=True)
 
     def _cannot_see(self, error: Exception) -> None:
         if self._blind:

@@ -7,9 +7,19 @@ import pytest
 from sessions.model import Identity, SessionId
 from sessions.ports import SessionView
 from sessions.state import RUNNING, Reason, State
-from watchdog.checks import AWAY_S, SILENT_S, STUCK_S, findings
-from watchdog.remedies import KickSink, Nothing, Reconnect, RestartPostgres, RestartWorker, code
-from watchdog.sights import DatabaseSight, DiskSight, SinkSight, SinkState, Snapshot, WorkerSight
+from watchdog.checks import (
+    AWAY_S,
+    ISOLATED_S,
+    PAIRING_STUCK_S,
+    SILENT_S,
+    SLOW_MS,
+    STUCK_S,
+    TRYING_S,
+    findings,
+    unseen_phones,
+)
+from watchdog.remedies import EndPairing, KickSink, Nothing, Reconnect, RestartPostgres, RestartWorker, code
+from watchdog.sights import DatabaseSight, DiskSight, SinkSight, SinkState, Snapshot, SpoolSight, Stray, WorkerSight
 
 NOW = 1_000_000.0
 ONE = SessionId("one")
@@ -23,8 +33,19 @@ def session(
     retry_in_s: float | None = None,
     silent_s: float | None = None,
     identity: Identity | None = WHO,
+    trying_s: float | None = None,
+    unseen_days: float | None = None,
 ) -> SessionView:
-    return SessionView(ONE, State(reason, "", NOW - since_s), identity, silent_s, retry_in_s, lab=False)
+    return SessionView(
+        ONE,
+        State(reason, "", NOW - since_s),
+        identity,
+        silent_s,
+        retry_in_s,
+        lab=False,
+        trying_s=trying_s,
+        phone_seen_at=None if unseen_days is None else NOW - unseen_days * 86_400,
+    )
 
 
 def found(now: Snapshot, before: Snapshot | None = None) -> list[tuple[str, object]]:
@@ -46,10 +67,89 @@ def test_a_session_on_its_way_to_nowhere_is_connected_anew(reason: Reason) -> No
     assert found(Snapshot(NOW, (session(reason, since_s=late, identity=None),))) == []
 
 
-@pytest.mark.parametrize("reason", [one for one in Reason if one not in RUNNING | {Reason.LINKING}])
+@pytest.mark.parametrize(
+    "reason", [one for one in Reason if one not in RUNNING | {Reason.LINKING, Reason.OUTDATED, Reason.ISOLATED}]
+)
 def test_what_waits_for_somebody_is_left_alone(reason: Reason) -> None:
     """A ban, an unlinked phone, a stop by hand: no reconnect helps, however long it lasts."""
     assert found(Snapshot(NOW, (session(reason, since_s=1e6, silent_s=1e6),))) == []
+
+
+def test_two_healers_never_work_on_one_patient() -> None:
+    """However long it lasts: a session that is being tried, or will be, is its own to heal."""
+    for own in ({"retry_in_s": 0.0}, {"retry_in_s": 1e4}, {"trying_s": 1.0}, {"trying_s": TRYING_S - 1}):
+        assert found(Snapshot(NOW, (session(Reason.UNREACHABLE, since_s=1e6, **own),))) == []
+    hung = session(Reason.UNREACHABLE, since_s=1e6, trying_s=TRYING_S + 1)
+    assert found(Snapshot(NOW, (hung,))) == [("session_stuck", Reconnect(ONE))]
+
+
+@pytest.mark.parametrize("reason", [Reason.WAITING_SCAN, Reason.LINKING])
+def test_a_pairing_that_leads_nowhere_is_broken_off(reason: Reason) -> None:
+    """Not one that goes on as long as WhatsApp lets it."""
+    late = session(reason, since_s=PAIRING_STUCK_S + 1, identity=None)
+    assert found(Snapshot(NOW, (late,))) == [("pairing_stuck", EndPairing(ONE))]
+    assert found(Snapshot(NOW, (session(reason, since_s=PAIRING_STUCK_S - 1, identity=None),))) == []
+
+
+def test_an_isolated_session_is_told_at_once_and_tried_again_rarely() -> None:
+    """Alone: its next crash is nobody else's."""
+    assert found(Snapshot(NOW, (session(Reason.ISOLATED),))) == [("session_isolated", Nothing())]
+    due = session(Reason.ISOLATED, since_s=ISOLATED_S + 1)
+    assert found(Snapshot(NOW, (due,))) == [("session_isolated", Reconnect(ONE))]
+
+
+def test_an_engine_that_whatsapp_accepts_no_more_is_told_once_and_nothing_is_tried() -> None:
+    """One finding for the whole service: every session will be next."""
+    both = (session(Reason.OUTDATED), session(Reason.OUTDATED))
+    assert found(Snapshot(NOW, both)) == [("engine_outdated", Nothing())]
+
+
+@pytest.mark.parametrize(
+    ("days", "turns"), [(None, []), (9.9, []), (10.0, [0]), (11.9, [0]), (12.0, [12]), (13.5, [13]), (20.0, [20])]
+)
+def test_a_phone_not_seen_for_long_is_told_once_and_then_daily(days: float | None, turns: list[int]) -> None:
+    """WhatsApp unlinks at fourteen days: the owner is told in both languages while there is time."""
+    told = list(unseen_phones(Snapshot(NOW, (session(Reason.CONNECTED, unseen_days=days),)), None))
+    assert [one.turn for one in told] == turns
+    assert all("celular" in one.sentence and "phone" in one.sentence for one in told)
+
+
+def test_a_worker_that_stays_heavy_was_not_replaced() -> None:
+    """Once may be the moment before it is."""
+    heavy = Snapshot(NOW, workers=(WorkerSight("w1", 3, gave_up=False, rss_bytes=1 << 30, descriptors=(80, 100)),))
+    light = Snapshot(NOW, workers=(WorkerSight("w1", 3, gave_up=False, rss_bytes=1 << 20, descriptors=(5, 100)),))
+    assert found(heavy, heavy) == [("worker_heavy", Nothing())]
+    assert found(heavy, light) == found(light, heavy) == found(heavy) == []
+
+
+def test_a_database_that_answers_slowly_is_told() -> None:
+    """Not while it is away, which is told as that."""
+    slow = DatabaseSight(embedded=False, away_s=None, latency_ms=SLOW_MS + 1)
+    assert found(Snapshot(NOW, database=slow)) == [("database_slow", Nothing())]
+    assert found(Snapshot(NOW, database=DatabaseSight(embedded=False, away_s=None, latency_ms=SLOW_MS))) == []
+
+
+def test_what_waits_too_long_or_grows_too_big_is_told() -> None:
+    """The queue keeps everything: somebody should know how much."""
+    old = SinkSight("webhook", SinkState.WAITING, 9, 0, oldest_s=7200.0)
+    assert found(Snapshot(NOW, sinks=(old,), spool=SpoolSight(2 << 30))) == [
+        ("sink_old", Nothing()),
+        ("spool_big", Nothing()),
+    ]
+    assert found(Snapshot(NOW, spool=SpoolSight(1 << 20))) == []
+
+
+@pytest.mark.parametrize(("moved", "wrong"), [(0.0, 0), (4.0, 0), (3600.0, 1), (-3600.0, 1)])
+def test_a_clock_that_somebody_set_is_told(moved: float, wrong: int) -> None:
+    """By the clock that nobody sets."""
+    before = Snapshot(NOW, steady_at=100.0)
+    assert len(found(Snapshot(NOW + 60 + moved, steady_at=160.0), before)) == wrong
+
+
+@pytest.mark.parametrize("kind", ["never_paired", "without_session", "without_connection"])
+def test_what_was_left_over_is_told_and_not_removed(kind: str) -> None:
+    """Whose it is only people know."""
+    assert found(Snapshot(NOW, strays=(Stray(kind, "loja", 40 * 86_400.0),))) == [(f"stray_{kind}", Nothing())]
 
 
 def test_a_connected_session_that_shows_no_life_is_connected_anew() -> None:

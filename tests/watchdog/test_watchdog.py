@@ -12,7 +12,7 @@ from loguru import logger
 from sessions.model import SessionId
 from watchdog.checks import Finding
 from watchdog.pace import Limits
-from watchdog.remedies import KickSink, Nothing, Reconnect, Remedy, RestartPostgres, RestartWorker
+from watchdog.remedies import KickSink, Nothing, Reconnect, Remedy, RestartPostgres, RestartWorker, code
 from watchdog.sights import SinkSight, SinkState, Snapshot
 from watchdog.watchdog import Habits, Watchdog
 
@@ -30,6 +30,7 @@ class World:
         self.fails: dict[str, Exception] = {}
         self.held: asyncio.Event | None = None
         self.tally: list[object] = []
+        self.ended: list[tuple[str, float]] = []
 
     async def look(self) -> Snapshot:
         self.looks += 1
@@ -60,11 +61,18 @@ class World:
     async def kick_sink(self, name: str) -> None:
         await self._do("kick_sink", name)
 
-    def found(self, problem: str) -> None:
-        self.tally.append(problem)
+    async def end_pairing(self, session: SessionId) -> None:
+        await self._do("end_pairing", session)
 
-    def acted(self, action: str, *, done: bool) -> None:
-        self.tally.append((action, done))
+    def found(self, finding: Finding) -> None:
+        self.tally.append(finding.problem)
+
+    def over(self, finding: Finding, after_s: float) -> None:
+        self.ended.append((finding.problem, after_s))
+
+    def acted(self, remedy: Remedy, why: str, *, done: bool) -> None:
+        assert why
+        self.tally.append((code(remedy), done))
 
     def watchdog(self, **more: object) -> Watchdog:
         habits = {"checks": (self.check,), "clock": lambda: self.now, **more}
