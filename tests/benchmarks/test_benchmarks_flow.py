@@ -1,4 +1,4 @@
-"""The benchmarks of the two walks, and of a dead webhook beside them, run to their end and say what they found. Not how fast anything is."""
+"""The benchmarks of the two walks, and of a dead webhook, run to their end and say what they found. Not how fast anything is."""
 
 from __future__ import annotations
 
