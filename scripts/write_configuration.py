@@ -38,7 +38,8 @@ Relative paths start at the folder where the service is started.
 ## The API key
 
 Callers send it as `X-API-KEY`. Without `API_KEY` the first start makes one, keeps it in `DATA_DIR/api-key` (readable for its owner
-only) and shows it once if it was started from a terminal. To change it, stop the service, remove the file, and start again.
+only) and shows it once if it was started from a terminal. `vigia keys show` says where it is, `vigia keys rotate` makes a new one,
+which counts from the next start on; with `--webhook` both speak of the webhook's secret.
 
 ## The database
 

@@ -6,71 +6,32 @@ import ast
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from http.client import HTTPConnection
 from importlib.metadata import version
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from vigia_command import VIGIA, free_port, refused, serving, status_of
 
 from connector import __main__ as command
 from connector.failures import ExitCode
 
-SERVE = (sys.executable, "-m", "connector", "serve")
+SERVE = (*VIGIA, "serve")
 
 
 @pytest.fixture
 def port() -> int:
     """Answer a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def serving(**settings: str) -> Generator[subprocess.Popen[str]]:
-    """Start the command and wait until it is ready."""
-    process = subprocess.Popen(
-        SERVE, env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("Vigia is ready on http://127.0.0.1:"), process.communicate()
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def status_of(port: int, path: str, key: str) -> int:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", path, headers={"X-API-KEY": key})
-    status = connection.getresponse().status
-    connection.close()
-    return status
-
-
-def refused(**settings: str) -> tuple[int, str]:
-    """Start the command, which does not come up: answer its exit status and what it says."""
-    ended = subprocess.run(
-        SERVE, env={**os.environ, **settings}, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ended.stdout == ""
-    assert "Traceback" not in ended.stderr
-    return ended.returncode, ended.stderr
+    return free_port()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_first_start_and_its_end(own_folder: Path, port: int, number: int) -> None:
     """Folder and key are made for the owner alone, the key opens the door, a signal drains, and a second start finds the same key."""
-    with serving(PORT=str(port), DATA_DIR="dados é") as process:
+    with serving({"PORT": str(port), "DATA_DIR": "dados é"}) as process:
         key = (own_folder / "dados é" / "api-key").read_text().strip()
         assert status_of(port, "/nowhere", key) == 404
         assert status_of(port, "/nowhere", key + "x") == 401
@@ -81,19 +42,19 @@ def test_a_first_start_and_its_end(own_folder: Path, port: int, number: int) -> 
     assert logged.splitlines()[-1].endswith("Stopped.")
     for path in [own_folder / "dados é", *(own_folder / "dados é").rglob("*")]:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
-    with serving(PORT=str(port), DATA_DIR="dados é"):
+    with serving({"PORT": str(port), "DATA_DIR": "dados é"}):
         assert (own_folder / "dados é" / "api-key").read_text().strip() == key
 
 
 def test_a_second_instance_and_a_taken_port(own_folder: Path, port: int) -> None:
     """Same folder: who has it. Another folder, same port: which one to choose."""
-    with serving(PORT=str(port)) as process:
-        status, said = refused(PORT="1")
+    with serving({"PORT": str(port)}) as process:
+        status, said = refused({"PORT": "1"})
         assert status == ExitCode.DATA_DIR
         assert said.startswith(
             f"vigia: Another Vigia (process {process.pid}) already uses {own_folder / 'data'}: stop it, or"
         )
-        status, said = refused(PORT=str(port), DATA_DIR="other")
+        status, said = refused({"PORT": str(port), "DATA_DIR": "other"})
         assert status == ExitCode.ADDRESS
         assert said.startswith(f"vigia: Port {port} on 127.0.0.1 is taken by another program: stop it, or set PORT")
         assert said.count("\n") == 1
@@ -155,7 +116,9 @@ def test_a_new_key_is_shown_once_and_only_to_a_terminal(own_folder: Path, port: 
 
 def test_every_wrong_setting_is_told_at_once() -> None:
     """A line each, and nothing else."""
-    status, said = refused(PORT="none", LOG_LEVEL="LOUD", API_KEY="two planted words", WHATSAPP_LAB_ROOT_KEY="ab")
+    status, said = refused(
+        {"PORT": "none", "LOG_LEVEL": "LOUD", "API_KEY": "two planted words", "WHATSAPP_LAB_ROOT_KEY": "ab"}
+    )
     assert status == ExitCode.USAGE
     told = [line.split()[1] for line in said.splitlines()]
     assert told == ["PORT", "API_KEY", "LOG_LEVEL", "WHATSAPP_LAB_ROOT_KEY", "WHATSAPP_LAB_PROXY"]
@@ -165,7 +128,7 @@ def test_every_wrong_setting_is_told_at_once() -> None:
 def test_a_data_folder_that_cannot_be_is_told(own_folder: Path) -> None:
     """Here it lies under a file."""
     (own_folder / "file").touch()
-    status, said = refused(DATA_DIR="file/data")
+    status, said = refused({"DATA_DIR": "file/data"})
     assert (status, said.count("\n")) == (ExitCode.DATA_DIR, 1)
     assert "is, or leads through, a file" in said
 
@@ -175,7 +138,7 @@ def test_logs_that_cannot_be_written_are_told(own_folder: Path) -> None:
     data = own_folder / "data"
     data.mkdir(mode=0o700)
     (data / "logs").touch()
-    status, said = refused()
+    status, said = refused({})
     assert (status, said.count("\n")) == (ExitCode.DATA_DIR, 1)
     assert said.startswith(f"vigia: The logs in {data / 'logs'} cannot be written")
 
@@ -185,7 +148,7 @@ def test_lab_mode_is_loud(own_folder: Path, port: int) -> None:
     ca = own_folder / "ca.pem"
     ca.touch()
     lab = {"WHATSAPP_LAB_PROXY": "http://127.0.0.1:9", "WHATSAPP_LAB_CA": str(ca), "WHATSAPP_LAB_ROOT_KEY": "ab" * 32}
-    with serving(PORT=str(port), **lab) as process:
+    with serving({"PORT": str(port), **lab}) as process:
         with urlopen(f"http://127.0.0.1:{port}/health/live", timeout=10) as answer:
             assert json.load(answer) == {"status": "ok", "lab": True}
         process.terminate()
@@ -198,7 +161,7 @@ def test_lab_mode_is_loud(own_folder: Path, port: int) -> None:
 def test_a_slip_in_the_file_is_a_warning(own_folder: Path, port: int) -> None:
     """The service starts all the same."""
     (own_folder / ".env.supabase").write_text(f"PORT={port}\nHOSTT=0.0.0.0\n")
-    with serving() as process:
+    with serving({}) as process:
         process.terminate()
         assert "did you mean HOST?" in process.communicate(timeout=30)[1]
 
