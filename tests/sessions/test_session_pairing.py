@@ -377,6 +377,17 @@ async def test_scanned_but_never_connected_it_ends_and_erases_nothing(shown: Ben
     assert shown.path.read_bytes() == b"credentials"
 
 
+async def test_a_phone_that_talks_on_does_not_keep_it_linking(shown: Bench, until, monkeypatch: pytest.MonkeyPatch):
+    """The limit is for the whole of it, not for each word."""
+    monkeypatch.setattr(pairing_module, "LINK_S", 0.2)
+    shown.live(Sign.IDENTITY, identity=WHO)
+    over = asyncio.ensure_future(ending(shown))
+    while not over.done():
+        shown.live(Sign.OFFLINE_DONE)
+        await asyncio.sleep(0.01)
+    assert "did not let the session in" in str(over.result())
+
+
 async def test_a_worker_that_dies_ends_it_at_once(shown: Bench):
     shown.worker.gone()
     assert "engine ended" in str(await ending(shown))

@@ -13,7 +13,7 @@ import pytest
 from sessions import frames
 from sessions.engine import channel as channel_module
 from sessions.engine.channel import Channel
-from sessions.errors import Deadline, FixUs, Locked, SessionsError, WorkerGone
+from sessions.errors import Busy, Deadline, FixUs, Locked, NotAsked, SessionsError, TooLong, WorkerGone
 
 T = TypeVar("T")
 LONG_S = 30.0  # a wait that must never be what ends a test
@@ -200,3 +200,40 @@ async def test_a_listener_that_fails_ends_the_channel_not_in_silence():
             await within(asking)
         with pytest.raises(RuntimeError, match="fault of ours"):
             await within(running)
+
+
+async def test_what_was_never_asked_is_said_so(wire: Wire):
+    """A send that never left is a certain failure, not an unknown one."""
+    wire.writer.close()
+    await wire.running
+    with pytest.raises(NotAsked):
+        await wire.ask()
+
+
+async def test_what_was_asked_before_the_worker_ended_is_not_said_to_be_unasked(wire: Wire):
+    asking = wire.ask()
+    await wire.asked()
+    wire.writer.close()
+    with pytest.raises(WorkerGone) as gone:
+        await asking
+    assert not isinstance(gone.value, NotAsked)
+
+
+async def test_what_is_too_long_is_refused_and_the_channel_lives_on(wire: Wire):
+    with pytest.raises(TooLong):
+        await wire.ask(frames.Send, session="s", ref="r", to="x@y", text="x" * frames.MAX_FRAME)
+    asking = wire.ask()
+    wire.say(frames.Reply(id=(await wire.asked()).id))
+    await asking
+
+
+async def test_a_worker_that_takes_nothing_in_is_told_no_more(wire: Wire, monkeypatch: pytest.MonkeyPatch):
+    """What waits in our memory is bounded; who is turned away was not asked."""
+    monkeypatch.setattr(channel_module, "GRACE_S", 0.0)
+    wire.reader._transport.pause_reading()  # type: ignore[attr-defined]  # nothing else keeps a reader from reading
+    big = {"session": "s", "ref": "r", "to": "x@y", "text": "x" * 1_000_000}
+    for _ in range(3):
+        wire.ask(frames.Send, **big)
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await wire.ask(frames.Send, deadline_s=0.05, **big)

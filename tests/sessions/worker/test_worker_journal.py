@@ -145,6 +145,16 @@ def test_whoever_is_told_may_fail_and_the_engine_hears_nothing_of_it():
     assert [row.raw for row in inbox.rows] == [b"raw"]
 
 
+@pytest.mark.parametrize(("failure", "full"), [(InboxFull(), True), (InboxError(), False), (ValueError(), False)])
+def test_only_a_full_disk_is_said_to_be_one(failure: Exception, full: bool):
+    """Else the operator frees space on a disk that has it."""
+    told: list[bool] = []
+    inbox = FakeInbox(failures=[failure])
+    journal = Journal(cast(InboxWriter, inbox), lambda *_: LIFE, lambda *_: None, on_failure=told.append)
+    journal.event("s1", 3, b"raw")
+    assert told == [full]
+
+
 def test_the_time_of_a_row_is_when_it_happened_not_when_the_disk_had_room(monkeypatch: pytest.MonkeyPatch):
     times = iter(range(1_000_000, 9_000_000, 1_000_000))
     monkeypatch.setattr(journal_module.time, "time_ns", lambda: next(times))
