@@ -24,10 +24,10 @@ from connector.failures import ExitCode, StartFailure
 from connector.spool.file import NAME as OUTBOX
 
 ABOUT = """\
-Copies what DATA_DIR holds into a folder, while the service runs or not: the sessions' credentials, what waits in the spool, and the
-keys. That folder can be started from as a DATA_DIR. The embedded database and the logs are left out.
+Copies what DATA_DIR holds into a folder, while the service runs or not: the sessions' credentials, what waits in the
+spool, and the keys. That folder can be started from as a DATA_DIR. The embedded database and the logs are left out.
 
-The copy is as secret as the original, and it ages with every message: docs/backup.md says when to use it, and when not to.
+The copy is as secret as the original, and it ages with every message: docs/backup.md says when to use it, and when not.
 """
 MANIFEST = "backup.json"
 BUSY_S = 30.0

@@ -37,6 +37,12 @@ def port(monkeypatch: pytest.MonkeyPatch) -> int:
     return number
 
 
+@pytest.fixture(autouse=True)
+def however_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk of a busy test machine is nobody's finding."""
+    monkeypatch.setattr(local, "SYNC_S", 1e9)
+
+
 async def looked(*names: str, ground: Ground | None = None) -> Found:
     """Take the steps of these *names* and those that they need."""
     wanted = set(names)
@@ -98,6 +104,12 @@ async def test_somebody_elses_folder(data: Path, monkeypatch: pytest.MonkeyPatch
     found = only_failure(await looked("folder", "service"), "folder")
     assert found.remedy.startswith("Run it as the user of the service")
     assert left(data) == set()
+
+
+async def test_a_slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "SYNC_S", 0.0)
+    found = (await looked("folder"))["folder"]
+    assert (found.status, found.remedy) == (Status.WARN, "Put DATA_DIR on a faster disk.")
 
 
 @pytest.mark.parametrize(("free", "status"), [(79, Status.FAIL), (81, Status.WARN), (1025, Status.OK)])
