@@ -323,7 +323,7 @@ def warnings(settings: Settings, folder: Path | None = None) -> list[str]:
         near = difflib.get_close_matches(key.upper(), names, n=1, cutoff=0.85)
         if near and key.upper() not in names and key.upper() not in _STRANGERS:
             found.append(f"{ENV_FILE} sets {key}, which is no setting of this service: did you mean {near[0]}?")
-    if "*" in (settings.cors_origin or "").split(","):
+    if "*" in [each.strip() for each in (settings.cors_origin or "").split(",")]:
         found.append(
             "CORS_ORIGIN=* lets every web page call the API from a browser that knows the key: name the pages."
         )

@@ -8,7 +8,8 @@ browser may keep each for ever. In a page `{{assets}}` stands for `/assets/<vers
     pages.page("pair", request)                 # in the caller's language; never cached
     pages.page("pair", request, status=410)
 
-The security policy lets nothing in but files of this service: no inline script, no `style="..."` in markup, no other host.
+The security policy lets nothing in but files of this service: no inline script, no `style="..."` in markup, no other host, and
+no text that a script makes into markup.
 No path that a caller sends ever touches the disk.
 """
 
@@ -26,7 +27,7 @@ PREFIX = "/assets/"
 Language = Literal["pt-BR", "en"]
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 _HERE = Path(__file__).parent
 _FOLDERS = (_HERE / "web", _HERE.parents[1] / "web")

@@ -138,6 +138,16 @@ def test_a_file_that_is_no_text_is_told(content: bytes) -> None:
         settings.load()
 
 
+@pytest.mark.parametrize(
+    ("origins", "told"),
+    [("*", 1), ("https://a.example, *", 1), ("https://a.example, http://b.example:8080", 0), ("", 0)],
+)
+def test_an_api_for_every_web_page_is_told(env, origins: str, told: int) -> None:
+    """Allowed, since the key is asked for all the same, but hardly ever meant."""
+    env(CORS_ORIGIN=origins)
+    assert len([line for line in settings.warnings(settings.load()) if "CORS_ORIGIN=*" in line]) == told
+
+
 def test_near_misses_are_told_and_strangers_are_not(env) -> None:
     """A key that is almost a setting is a slip; one of another program is none of ours."""
     in_file(
