@@ -7,9 +7,9 @@ COPY scripts/uv.txt /src/scripts/
 RUN python -m venv /tools \
  && /tools/bin/python -m pip install -q --no-cache-dir --require-hashes -r scripts/uv.txt \
  && python -m venv --without-pip /opt/vigia \
- && /tools/bin/uv pip install -q --no-cache --python /opt/vigia/bin/python --require-hashes -c requirements.lock -r pyproject.toml
+ && /tools/bin/uv pip install -q --no-cache --compile-bytecode --python /opt/vigia/bin/python --require-hashes -c requirements.lock -r pyproject.toml
 COPY . /src
-RUN /tools/bin/uv pip install -q --no-cache --python /opt/vigia/bin/python --no-deps .
+RUN /tools/bin/uv pip install -q --no-cache --compile-bytecode --python /opt/vigia/bin/python --no-deps .
 
 FROM python:3.12-slim-bookworm
 

@@ -41,6 +41,7 @@ async def test_every_step_is_a_click(run: Run, open_page: OpenPage, axe: Any, sc
     await expect(page.get_by_role("img", name="QR code to link the phone")).to_be_visible()
     await axe(page)
     await screenshot(page, "lab-begin-en")
+    await the_link_a_tenant_gets(page, open_page)
     await scan.click()
     await steps_done(page, 1)
     await page.get_by_role("button", name="Send", exact=True).click()
@@ -57,6 +58,17 @@ async def test_every_step_is_a_click(run: Run, open_page: OpenPage, axe: Any, sc
     await everywhere_else(run, open_page, axe, screenshot)
     end(run)
     await expect(page.get_by_role("alert")).to_contain_text("does not answer", timeout=LONG_MS)
+
+
+async def the_link_a_tenant_gets(page: Page, open_page: OpenPage) -> None:
+    """It leads to the service's own page, which shows the same pairing's code."""
+    await page.get_by_role("button", name="Make the link that a tenant gets").click()
+    link = await page.get_by_role("link", name="Open the tenant's page").get_attribute("href", timeout=LONG_MS)
+    assert link is not None
+    assert "/pair/" in link
+    tenant = await open_page(link)
+    await expect(tenant.locator("main")).to_contain_text("WhatsApp", timeout=LONG_MS)
+    await tenant.close()
 
 
 async def everywhere_else(run: Run, open_page: OpenPage, axe: Any, screenshot: Any) -> None:

@@ -92,6 +92,12 @@ def test_it_serves_pages_keeps_a_record_and_pairs(service: Installed, tmp_path: 
             assert json.loads(get(f"{api}/loja/qr?wait=60", **{"X-API-KEY": key}))["attempt"] == 1
 
 
+def test_the_notice_names_all_that_an_image_holds() -> None:
+    """Each distribution that the service needs, by its name."""
+    words = set(re.findall(r"[a-z0-9][a-z0-9-]*", (ROOT / "NOTICE").read_text("utf-8")))
+    assert needed() - words == set()
+
+
 def test_the_image_is_made_from_what_is_there() -> None:
     """Every file that is copied exists and reaches the build; what is run in it names no compiler."""
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)

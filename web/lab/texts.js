@@ -27,7 +27,7 @@ export const TEXTS = {
     qr_image: "QR code para vincular o celular",
     scan: "Ler com o celular da Ana",
     scanning: "Lendo…",
-    scan_hint: "Com uma conta real, é este código que se lê no celular, em Aparelhos conectados.",
+    scan_hint: "Com uma conta real, é este código que se lê no celular, em Dispositivos conectados.",
     linked_as: (phone) => `O celular da Ana (${phone}) está vinculado.`,
     unlink: "Desvincular e começar de novo",
     tenant: "Criar o link que o cliente recebe",
