@@ -160,7 +160,9 @@ def _answers(one: Operation, schemas: _Schemas) -> Json:
     if one.answer:
         content["application/json"] = {"schema": schemas.answered(one.answer)}
     for media in one.route.media:
-        content[media] = {"schema": {"type": "string", "contentMediaType": media}}
+        # A stream has no end, and its schema would be that of one event: docs/events.md says what each is.
+        stream = media == "text/event-stream"
+        content[media] = {"schema": {}} if stream else {"schema": {"type": "string", "contentMediaType": media}}
     told = {one.route.status: HTTPStatus(one.route.status).phrase, **one.route.also}
     return {str(status): {"description": text, "content": content} for status, text in told.items()}
 

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from operated import Letters, Operated
 
 from connector import phones, refusals
 from connector.api.atendimentos import Atendimentos
+from connector.api.bootstrap import Bootstrap
 from connector.api.connections import Connections
+from connector.api.dead import DeadLetters
 from connector.api.health import Health, Trouble
 from connector.api.messages import Mailing, Messages
 from connector.api.pairlinks import PairLinks
@@ -212,6 +215,8 @@ def build(*, public_metrics: bool = False) -> Rig:
         Atendimentos(memory),
         Tenants(memory, mailing),
         PairLinks(memory),
+        Bootstrap((operated := Operated()).lifecycle, operated, operated, operated),
+        DeadLetters(Letters()),
     )
     telemetry = Telemetry(
         observe=lambda method, pattern, status, _seconds: counted.append((method, pattern, status)),
