@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from uuid import UUID
 
 import pytest
-from aiohttp import ClientResponse, web
+from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from connector.api.errors import Refusal
@@ -168,3 +168,24 @@ async def test_a_request_is_one_line_without_query_or_number(console: io.StringI
     assert trace[-1] == "    RuntimeError: ***4321 did it"
     assert "GET /boom/***4321: 500, " in access
     assert access.endswith(", from 127.0.0.1 request=mine")
+
+
+async def test_what_a_page_asks_every_few_seconds_is_quiet(console: io.StringIO) -> None:
+    """Its files and figures are no lines; a refusal of them is one."""
+
+    async def found(_request: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = make_app(key=KEY, health_of=Health(lab=False, sessions=lambda: 0))
+    for path in ("/assets/0/a.js", "/api/whatsapp-bootstrap/stats", "/api/whatsapp-bootstrap/restart"):
+        app.router.add_get(path, found)
+    [listener] = bind("127.0.0.1", 0)
+    server = Server(app, [listener])
+    await server.start()
+    async with ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}") as caller:
+        for path in ("/assets/0/a.js", "/api/whatsapp-bootstrap/stats", "/api/whatsapp-bootstrap/restart"):
+            assert (await caller.get(path, headers=ALLOWED)).status == 200
+        assert (await caller.get("/api/whatsapp-bootstrap/stats")).status == 401
+    await server.stop()
+    told = [line.partition(": GET ")[2].partition(",")[0] for line in console.getvalue().splitlines()]
+    assert told == ["/api/whatsapp-bootstrap/restart: 200", "/api/whatsapp-bootstrap/stats: 401"]
