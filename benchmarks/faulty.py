@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import aiohttp
 from aiohttp import web
@@ -84,7 +84,7 @@ class Wire:
         self._gate = Gate()
         self._port = 0
         self._server: asyncio.Server | None = None
-        self._ends: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int:
@@ -105,38 +105,35 @@ class Wire:
         server, self._server = self._server, None
         if server:
             server.close()
-        for end in self._ends:
-            end.transport.abort()
+        for serving in self._serving:
+            serving.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._ends.add(writer)
+        serving = cast(asyncio.Task[None], asyncio.current_task())
+        self._serving.add(serving)
+        ends = [writer]
         try:
             await self._gate.passed()
             inside, outside = await asyncio.open_unix_connection(str(self._target))
-            self._ends.add(outside)
-            try:
-                ways = [self._pump(reader, outside), self._pump(inside, writer)]
-                _, rest = await asyncio.wait(
-                    [asyncio.create_task(way, name="faulty-way") for way in ways], return_when=asyncio.FIRST_COMPLETED
-                )
-                for way in rest:
-                    way.cancel()
-            finally:
-                self._end(outside)
+            ends.append(outside)
+            async with asyncio.TaskGroup() as ways:
+                ways.create_task(self._pump(reader, outside), name="faulty-in")
+                ways.create_task(self._pump(inside, writer), name="faulty-out")
         except OSError:
             pass  # nobody at home: the caller is cut off
         finally:
-            self._end(writer)
+            self._serving.discard(serving)
+            for end in ends:
+                end.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on until one side ends; then the other does."""
         with suppress(OSError):
             while piece := await reader.read(PIECE_BYTES):
                 await self._gate.passed()
                 writer.write(piece)
                 await writer.drain()
-
-    def _end(self, writer: asyncio.StreamWriter) -> None:
-        self._ends.discard(writer)
         writer.close()
 
 
