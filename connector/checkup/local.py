@@ -6,6 +6,7 @@ import json
 import locale
 import os
 import resource
+import shutil
 import stat
 import sys
 import time
@@ -88,6 +89,8 @@ async def service(ground: Ground) -> Finding:
     except FolderTaken as taken:
         ground.holder = taken.holder
         return fine(f"a Vigia (process {taken.holder}) runs on this folder")
+    for left in ground.data.path.glob(".check-*"):  # by a checkup that was killed
+        shutil.rmtree(left, ignore_errors=True)
     return fine("no Vigia runs on this folder")
 
 

@@ -174,6 +174,13 @@ async def test_while_it_looks_no_service_starts(data: Path) -> None:
     assert datadir.holder(ground.data) == 0
 
 
+async def test_what_a_killed_checkup_left_is_removed(data: Path) -> None:
+    prepare(data)
+    (data / ".check-1-engine").mkdir()
+    await looked("service")
+    assert left(data) == {"vigia.lock"}
+
+
 async def test_a_damaged_key(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever of the two."""
     monkeypatch.setenv("WEBHOOK_URL", "https://crm.example.com")
