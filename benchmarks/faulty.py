@@ -16,6 +16,8 @@ from aiohttp import web
 SLOW_S = 0.3  # for each piece that passes
 PIECE_BYTES = 65_536
 RETRY_AFTER_S = 2
+PASS_S = 20.0  # for a request that the other side never answers
+CUT_S = 0.1  # what requests under way get when nobody is to listen any more; none at all would mean for ever
 _HOP = frozenset({"connection", "content-encoding", "content-length", "host", "transfer-encoding", "keep-alive"})
 
 
@@ -168,10 +170,10 @@ class Web:
             await self._http.close()
 
     async def _listen(self) -> None:
-        self._http = self._http or aiohttp.ClientSession(auto_decompress=True)
+        self._http = self._http or aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PASS_S))
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CUT_S)
         await self._runner.setup()
         listener = socket.create_server(("127.0.0.1", self._port))
         self._port = listener.getsockname()[1]
@@ -195,7 +197,7 @@ class Web:
             ) as answer:
                 kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
                 return web.Response(status=answer.status, body=await answer.read(), headers=kept)
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError):
             return web.Response(status=502)
 
 
