@@ -65,6 +65,7 @@ def test_an_address_keeps_its_device_and_its_server(text: str, shown: str) -> No
 @pytest.mark.parametrize(
     ("planted", "secret"),
     [
+        ("GET /pair/xN3_-abcDEF/events: 200, in https://vigia.example.com/pair/xN3_-abcDEF", "xN3_-abcDEF"),
         ("scan https://wa.me/settings/linked_devices#2@abcDEF123456+/w==,kkkk=,iiii=,ssss=", "abcDEF123456"),
         ("qr 2@abcDEF123456+/w==,kkkk=,iiii=,ssss= ready", "abcDEF123456"),
         ("noise key 4KqvN3xq0HkWc1m9Qd8y4oW5o7w1Tz8lQmYp3xJr5EA=", "4KqvN3xq0HkWc1"),

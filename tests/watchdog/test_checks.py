@@ -77,8 +77,9 @@ def test_what_waits_for_somebody_is_left_alone(reason: Reason) -> None:
 
 def test_two_healers_never_work_on_one_patient() -> None:
     """However long it lasts: a session that is being tried, or will be, is its own to heal."""
-    for own in ({"retry_in_s": 0.0}, {"retry_in_s": 1e4}, {"trying_s": 1.0}, {"trying_s": TRYING_S - 1}):
-        assert found(Snapshot(NOW, (session(Reason.UNREACHABLE, since_s=1e6, **own),))) == []
+    for retry_in_s, trying_s in ((0.0, None), (1e4, None), (None, 1.0), (None, TRYING_S - 1)):
+        own = session(Reason.UNREACHABLE, since_s=1e6, retry_in_s=retry_in_s, trying_s=trying_s)
+        assert found(Snapshot(NOW, (own,))) == []
     hung = session(Reason.UNREACHABLE, since_s=1e6, trying_s=TRYING_S + 1)
     assert found(Snapshot(NOW, (hung,))) == [("session_stuck", Reconnect(ONE))]
 

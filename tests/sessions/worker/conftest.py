@@ -178,7 +178,7 @@ class Bench:
             cast(InboxWriter, self.inbox),
             translate,
             lambda session, life: self._post(session, life),
-            on_failure=lambda: None,
+            on_failure=lambda _full: None,
         )
         library = Library(go=self.go, proto=proto, path=folder)
         self.host = Host(library, self.journal, self.told.append, lab)
@@ -187,7 +187,7 @@ class Bench:
         self._loop = asyncio.get_running_loop()
 
     def _post(self, session: str, life: Any) -> None:
-        self._loop.call_soon_threadsafe(self.host.on_life, session, life)
+        self._loop.call_soon_threadsafe(self.host.on_words, session, life)
 
     @property
     def outcomes(self) -> list[Outcome]:

@@ -42,8 +42,8 @@ class Around:
 
     inbox: FakeInbox = field(default_factory=FakeInbox)
     words: Words | Exception | None = TYPING
-    notified: list[tuple[str, Life]] = field(default_factory=list)
-    failed: list[None] = field(default_factory=list)
+    notified: list[tuple[str, Words]] = field(default_factory=list)
+    failed: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.journal = Journal(
@@ -55,7 +55,7 @@ class Around:
             raise self.words
         return self.words
 
-    def _notify(self, session: str, life: Life) -> None:
+    def _notify(self, session: str, life: Words) -> None:
         assert self.inbox.rows, "disk first"
         self.notified.append((session, life))
 
