@@ -164,6 +164,17 @@ async def test_why_there_is_no_code_to_type(
     assert await page.get_by_role("alert").count() == 0
 
 
+async def test_a_phone_that_cannot_scan_its_own_screen(serve: Any, open_page: Any, axe: Any, screenshot: Any) -> None:
+    """Where the page is open on a phone, the code to type comes first; the QR code is one tap away."""
+    page = await shown(serve, open_page, [state(), code(60)], width=PHONE, touch=True)
+    await page.get_by_label("Número do WhatsApp").wait_for()
+    assert await page.locator("#qr").is_hidden()
+    await axe(page)
+    await screenshot(page, "pair-touch-pt-BR-360")
+    await page.get_by_role("button", name="Ler QR code").tap()
+    assert qr_reader.from_picture(await page.locator("#qr").screenshot()) == CODE
+
+
 async def test_the_other_language_is_kept(serve: Any, open_page: Any, screenshot: Any) -> None:
     """Chosen on the page it holds for the whole page at once, and for the next visit."""
     page = await shown(serve, open_page, [state(), code(60)], width=DESKTOP)

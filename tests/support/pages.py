@@ -27,6 +27,7 @@ class OpenPage(Protocol):
         width: int = DESKTOP,
         dark: bool = False,
         still: bool = True,
+        touch: bool = False,
         console: Sequence[str] = (),
     ) -> Page: ...
 
@@ -68,6 +69,7 @@ async def pages(browser: Browser) -> AsyncGenerator[OpenPage]:
             width: int = DESKTOP,
             dark: bool = False,
             still: bool = True,
+            touch: bool = False,
             console: Sequence[str] = (),
         ) -> Page:
             context = await browser.new_context(
@@ -75,6 +77,8 @@ async def pages(browser: Browser) -> AsyncGenerator[OpenPage]:
                 viewport=ViewportSize(width=width, height=HEIGHT),
                 color_scheme="dark" if dark else "light",
                 reduced_motion="reduce" if still else "no-preference",
+                has_touch=touch,
+                is_mobile=touch,
             )
             stack.push_async_callback(context.close)
             watch = Watch(console)
