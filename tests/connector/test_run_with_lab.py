@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -79,3 +82,24 @@ def test_a_killed_script_leaves_nothing_behind(own_folder: Path) -> None:
         assert [place for place in places if not gone(place)] == []
     log = (own_folder / "data" / "lab" / "service" / "vigia.lock").read_text()
     assert log.strip(), "the service held its folder"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_page_opens_for_a_person_at_a_desktop(own_folder: Path, terminal: bool) -> None:
+    """The desktop's own opener is given it; where nobody sits at a terminal it is not."""
+    opened = own_folder / "opened"
+    opener = own_folder / "bin" / "xdg-open"
+    opener.parent.mkdir()
+    opener.write_text(f'#!/bin/sh\necho "$1" > {opened}.new\nmv {opened}.new {opened}\n')
+    opener.chmod(0o755)
+    path = f"{opener.parent}:{os.environ['PATH']}"
+    person, desk = pty.openpty()
+    stdin = desk if terminal else subprocess.DEVNULL
+    with running(free_port(), stdin=stdin, PATH=path, DISPLAY=":99") as run:
+        if terminal:
+            until(opened.exists)
+            assert opened.read_text().strip().rstrip("/") == run.page
+        end(run)
+    assert opened.exists() is terminal
+    os.close(person)
+    os.close(desk)

@@ -79,10 +79,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(port: int, **more: str) -> Generator[Run]:
-    """Start the script; answer it once it has said what to do next."""
+def running(port: int, *, stdin: int = subprocess.DEVNULL, **more: str) -> Generator[Run]:
+    """Start the script, with a descriptor as its input; answer it once it has said what to do next."""
     env = {**os.environ, "PORT": str(port), **more}
-    with subprocess.Popen([sys.executable, str(SCRIPT)], env=env, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, str(SCRIPT)]
+    with subprocess.Popen(command, env=env, stdin=stdin, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             lines: list[str] = []
