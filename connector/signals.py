@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks for an orderly stop, the second for an end at once."""
+"""Ctrl-C, SIGTERM and the end of the terminal (SIGHUP): the first asks for an orderly stop, the second for an end at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 
-_ASKING = (signal.SIGINT, signal.SIGTERM)
+_ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequests:
@@ -25,10 +25,11 @@ class StopRequests:
     def listening(self) -> Generator[None]:
         """Count the signals of the running loop's process while inside."""
         loop = asyncio.get_running_loop()
-        for number in _ASKING:
+        heard = [number for number in _ASKING if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+        for number in heard:
             loop.add_signal_handler(number, self.ask)
         try:
             yield
         finally:
-            for number in _ASKING:
+            for number in heard:
                 loop.remove_signal_handler(number)

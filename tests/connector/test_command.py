@@ -28,7 +28,7 @@ def port() -> int:
     return free_port()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_first_start_and_its_end(own_folder: Path, port: int, number: int) -> None:
     """Folder and key are made for the owner alone, the key opens the door, a signal drains, and a second start finds the same key."""
     with serving({"PORT": str(port), "DATA_DIR": "dados é"}) as process:
