@@ -14,6 +14,8 @@ from connector.spool import SinkState, SinkView
 from sessions.engine import WorkerView
 
 EVERY_S = 1.0
+LASTS_S = 5.0
+"""How long the database has to be away before that is an outage."""
 Told = tuple[str, Data]
 
 
@@ -30,10 +32,11 @@ class Look:
 
 @dataclass(slots=True)
 class Observer:
-    """Compares each look with the one before. `away_since`: when the database was first seen away, monotonic."""
+    """Compares each look with the one before. `away_since`: when the database was first seen away, monotonic; `told`: whether so."""
 
     before: Look
     away_since: float | None = field(default=None)
+    told: bool = False
 
     def changes(self, now: Look) -> list[Told]:
         """Answer the events that *now* brings."""
@@ -48,22 +51,24 @@ class Observer:
             was_state = was.state if was else SinkState.RUNNING
             if one.dead > (was.dead if was else one.dead):
                 yield "deadLetter", DeadLetters(sink=one.name, kept=one.dead)
-            if one.state is not was_state:
-                yield from self._moved(one, was_state, now.at)
+            if one.state is not was_state and one.state is SinkState.PARKED:
+                yield "queueParked", Queue(sink=one.name, waiting=one.depth, reason=one.reason)
+            elif one.state is not was_state and was_state is SinkState.PARKED:
+                yield "queueResumed", Queue(sink=one.name, waiting=one.depth)
+            if one.name == RECORD:
+                yield from self._database(one, now.at)
 
-    def _moved(self, sink: SinkView, before: SinkState, at: float) -> Iterator[Told]:
-        if sink.state is SinkState.PARKED:
-            yield "queueParked", Queue(sink=sink.name, waiting=sink.depth, reason=sink.reason)
-        elif before is SinkState.PARKED:
-            yield "queueResumed", Queue(sink=sink.name, waiting=sink.depth)
-        if sink.name != RECORD:
-            return
-        if sink.state is SinkState.RUNNING and self.away_since is not None:
-            yield "supabaseOnline", Back(after_s=round(at - self.away_since, 1), waiting=sink.depth)
-            self.away_since = None
-        elif sink.state is SinkState.WAITING and self.away_since is None:
-            self.away_since = at
-            yield "supabaseOffline", Offline(reason=sink.reason, waiting=sink.depth)
+    def _database(self, record: SinkView, at: float) -> Iterator[Told]:
+        """An outage is told once it has lasted: a database that starts beside the service is none."""
+        if record.state is SinkState.RUNNING:
+            if self.told and self.away_since is not None:
+                yield "supabaseOnline", Back(after_s=round(at - self.away_since, 1), waiting=record.depth)
+            self.away_since, self.told = None, False
+        elif record.state is SinkState.WAITING:
+            self.away_since = at if self.away_since is None else self.away_since
+            if not self.told and at - self.away_since >= LASTS_S:
+                self.told = True
+                yield "supabaseOffline", Offline(reason=record.reason, waiting=record.depth)
 
     def _workers(self, now: Look) -> Iterator[Told]:
         before = {one.name: one for one in self.before.workers}

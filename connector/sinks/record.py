@@ -47,7 +47,7 @@ class RecordSink:
     async def deliver(self, rows: list[StoredOut]) -> Verdict:
         """Record *rows* in one transaction. Told again what it already knows, the database changes nothing."""
         if not self._up():
-            return Wait("The embedded PostgreSQL starts.")
+            return Wait("The embedded PostgreSQL starts.", usual=True)  # its own keeper says when it does not
         try:
             recorded = await self._store.record([row.body for row in rows])
         except StoreError as error:

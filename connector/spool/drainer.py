@@ -219,7 +219,8 @@ class Drainer:
                 "The sink {} is PARKED until this is mended; nothing is lost: {}", self._sink.name, refusal.reason
             )
         else:
-            level = "WARNING" if self._state is SinkState.RUNNING else "DEBUG"
+            usual = isinstance(refusal, Wait) and refusal.usual
+            level = "WARNING" if self._state is SinkState.RUNNING and not usual else "DEBUG"
             logger.log(level, "The sink {} waits: {}", self._sink.name, refusal.reason)
         self._state, self._reason = state, refusal.reason
 

@@ -30,12 +30,13 @@ class Going:
 class Wait:
     """It passes by itself (offline, overloaded): try again, after *retry_after_s* seconds if the other side said so.
 
-    `delivered`: the seqs of rows that did arrive before; only the others are offered again.
+    `delivered`: the seqs of rows that did arrive before; only the others are offered again. `usual`: nothing to warn of.
     """
 
     reason: str
     retry_after_s: float | None = None
     delivered: Set[int] = _NONE
+    usual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
