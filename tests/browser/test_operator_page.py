@@ -319,3 +319,11 @@ async def test_troubles_and_queues(told: Told, serve: Any, open_page: OpenPage, 
     await expect(page.locator("#queues li").last).to_contain_text("Entregando")
     await expect(page.locator("#figures")).to_contain_text("fora há 4 min")
     await screenshot(page, "operator-troubles")
+
+
+async def test_the_metrics_open_although_a_link_carries_no_key(told: Told, serve: Any, open_page: OpenPage) -> None:
+    """As on every address that is not the machine's own, where they want the key."""
+    page = await signed_in(open_page, await serve(told.app()))
+    await page.locator("#metrics").click()
+    await page.wait_for_url("blob:**", timeout=LONG_MS)
+    await expect(page.locator("body")).to_contain_text("vigia_told 1")

@@ -17,7 +17,7 @@ from connector.api.operator import Operator
 from connector.api.pairlinks import PairLinks
 from connector.api.rates import Policy
 from connector.api.route import route
-from connector.api.server import Edge, make_app
+from connector.api.server import Edge, Telemetry, make_app
 from connector.api.stats import Connections as ConnectionFigures
 from connector.api.stats import (
     DatabaseFigures,
@@ -92,6 +92,9 @@ class Told:
             health_of=Health(lab=self.lab, sessions=lambda: len(self.views)),
             resources=resources,
             pages=(assets, Operator(assets)),
+            telemetry=Telemetry(
+                observe=lambda *_: None, render=lambda: (b"vigia_told 1\n", "text/plain; charset=utf-8"), public=False
+            ),
             edge=Edge(rates=Policy.of("off"), **edge),
         )
 

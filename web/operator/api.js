@@ -73,6 +73,13 @@ export class Api {
     return this.#call("POST", `${CONNECTIONS}/${encodeURIComponent(id)}/pair-link`, {});
   }
 
+  /** Answer the metrics as text: an address that is followed carries no key. */
+  async metrics() {
+    const answer = await this.#fetch("/metrics", { headers: { "X-API-KEY": this.#key } }, AbortSignal.timeout(PATIENCE_MS));
+    if (!answer.ok) throw new Refused(answer.status, await answer.json(), answer.headers.get("Retry-After"));
+    return answer.text();
+  }
+
   async #connections(signal) {
     const items = [];
     let total = 0;
@@ -92,10 +99,7 @@ export class Api {
     const signals = signal ? AbortSignal.any([signal, patience]) : patience;
     let answer, told;
     try {
-      answer = await fetch(path, {
-        method, headers, body: body === undefined ? undefined : JSON.stringify(body),
-        signal: signals, cache: "no-store", credentials: "omit", redirect: "error",
-      });
+      answer = await this.#fetch(path, { method, headers, body: body && JSON.stringify(body) }, signals);
       told = await answer.json();
     } catch (error) {
       if (signal?.aborted) throw error;
@@ -105,5 +109,9 @@ export class Api {
     if (!Number.isNaN(at)) this.skew = at - Date.now();
     if (!answer.ok) throw new Refused(answer.status, told, answer.headers.get("Retry-After"));
     return told;
+  }
+
+  #fetch(path, wanted, signal) {
+    return fetch(path, { ...wanted, signal, cache: "no-store", credentials: "omit", redirect: "error" });
   }
 }

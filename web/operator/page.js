@@ -57,6 +57,16 @@ function add() {
   });
 }
 
+/** The key goes in a header, which no link can carry: what comes back is opened in the link's place. */
+async function openMetrics(event) {
+  event.preventDefault();
+  try {
+    location.assign(URL.createObjectURL(new Blob([await api.metrics()], { type: "text/plain;charset=utf-8" })));
+  } catch (error) {
+    tell(problem(error));
+  }
+}
+
 function tell(sentence) {
   clearTimeout(said);
   $("said").textContent = sentence;
@@ -173,6 +183,7 @@ function begin() {
   $("retry").addEventListener("click", () => poll?.now());
   $("add").addEventListener("click", add);
   $("add-first").addEventListener("click", add);
+  $("metrics").addEventListener("click", openMetrics);
   $("initialize").addEventListener("click", () => attempt(() => api.initialize(), () => say("initialized")));
   const key = keptKey();
   if (!key) return signOut();
