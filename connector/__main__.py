@@ -22,7 +22,7 @@ from connector.failures import ExitCode, StartFailure
 _DESCRIPTION = "Vigia keeps many WhatsApp sessions connected, and lets your programs use them over HTTP."
 _MORE = "`vigia COMMAND --help` says what a command does, what it takes and how it ends."
 _SERVE = """\
-Starts the service and runs until Ctrl-C, SIGTERM or SIGHUP, which drain for up to 8 seconds; a second Ctrl-C ends at once.
+Starts the service and runs until Ctrl-C, SIGTERM or SIGHUP, which drain for up to 8 seconds; a second one ends at once.
 
 Settings come from the environment and from .env.supabase in the working folder; the environment wins.
 docs/configuration.md names them all. The most used:

@@ -84,7 +84,9 @@ def test_uv_without_python(clone: Path, programs: Path) -> None:
     assert sentence(clone, programs) == "uv found no Python 3.11 or newer: install one, then run this again."
 
 
-NO_NETWORK = "the packages could not be fetched: look at the connection to the internet, or name this network's own index"
+NO_NETWORK = (
+    "the packages could not be fetched: look at the connection to the internet, or name this network's own index"
+)
 
 
 def test_no_network(clone: Path, programs: Path) -> None:
