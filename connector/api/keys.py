@@ -31,9 +31,12 @@ def require_key(
         digest = _digest(given)
         # Digests have one length, and are compared in a time that does not tell how many characters were right.
         right = hmac.compare_digest(digest, wanted)
+        closed = not public(request.path)
         if request.path not in uncounted:
-            rates.admit(request, Caller.KEY if right else Caller.STRANGER)
-        if not public(request.path):
+            # Counts are told in the answer's headers, and so must not tell whether a guess was right.
+            known = right and closed and rates.believes(request)
+            rates.admit(request, Caller.KEY if known else Caller.STRANGER)
+        if closed:
             if right:
                 rates.proven(request)
             elif given:

@@ -101,6 +101,11 @@ class Rates:
             raise _refusal("too_many_keys", _GUESSED, found)
         _remember(self._tried, (address, key))
 
+    def believes(self, request: web.Request) -> bool:
+        """Answer whether the right key is taken from here: not where too many were tried before it ever came."""
+        address = self._callers.address(request)
+        return address in self._known or self._guessing.look(address, self._guesses).granted
+
     def proven(self, request: web.Request) -> None:
         """Note that the right key came from here.
 

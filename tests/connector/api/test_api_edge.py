@@ -186,6 +186,20 @@ async def test_trying_keys_is_stopped_soon(opens: Opens) -> None:
     assert await code(await client.get("/thing")) == (401, "unauthorized")
 
 
+async def test_the_counts_tell_nobody_whether_a_guess_was_right(opens: Opens) -> None:
+    """Neither beside a refusal, nor on a page that everybody may open."""
+    client = await opens(rates=Policy(parse("100/day"), parse("50/day"), parse("2/day")))
+    for guess in "abc":
+        await client.get("/thing", headers={"X-API-KEY": guess})
+    for path, status in (("/thing", 429), ("/docs", 200)):
+        told: list[set[str]] = []
+        for guess in ("d", "planted-key"):
+            answer = await client.get(path, headers={"X-API-KEY": guess})
+            assert answer.status == status
+            told.append({answer.headers["RateLimit-Policy"], *answer.headers} - {"Date"})
+        assert told[0] == told[1]
+
+
 async def test_an_old_key_that_comes_again_and_again_stops_nobody(opens: Opens) -> None:
     """A program with an old key is no guesser; the right one beside it works on."""
     client = await opens(rates=Policy(None, None, parse("3/day")))
