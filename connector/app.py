@@ -19,6 +19,7 @@ from loguru import logger
 from connector import datadir, keyfile, settings
 from connector.api.assets import Assets, Pages
 from connector.api.atendimentos import Atendimentos
+from connector.api.audit import Book
 from connector.api.bootstrap import Bootstrap
 from connector.api.callers import Callers
 from connector.api.connections import BASE, Connections
@@ -105,6 +106,7 @@ async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: 
         Atendimentos(house.records),
         Tenants(house.connections, mailing),
         DeadLetters(house.letters),
+        Book(house.audit),
         Bootstrap(house.lifecycle, house.figures, house.test, house.events),
         PairLinks(house.pair_links, settings.public_url),
     )

@@ -74,6 +74,7 @@ class Assembly:
     seen: Seen
     pair_links: PairLinks
     pair_watch: PairWatch
+    audit: Audit
 
     @classmethod
     async def build(cls, settings: Settings, data: DataDir, redact: Redactor, parts: AsyncExitStack) -> Assembly:
@@ -91,8 +92,15 @@ class Assembly:
         names = frozenset(sink.name for sink in sinks)
         metrics = Metrics()
         events = Events(spool.journal, spool.outbox, names)
+        audit = Audit(data.path / "audit")
         connections = Connections(
-            spool.connections, spool.outbox, names, time.time, metrics.forget, told=events.pass_on
+            spool.connections,
+            spool.outbox,
+            names,
+            time.time,
+            metrics.forget,
+            told=events.pass_on,
+            noted=audit.by_operator,
         )
         fleet = _fleet(settings, data, _changes(connections, metrics, events, stirs := Stirs()))
         ask = Parts(connections, fleet, spool.sends, board, names, spool.outbox.next_version, ended=metrics.send_ended)
@@ -118,9 +126,9 @@ class Assembly:
         watchdog = Watchdog(
             Eyes(seen, Strays(fleet, spool)),
             Hands(seen),
-            Tally(metrics, events, Audit(data.path / "audit"), connections),
+            Tally(metrics, events, audit, connections),
         )
-        running = Running(settings, store, outbound, events, seen, watchdog, metrics, catch_up, pulse)
+        running = Running(settings, store, outbound, events, seen, watchdog, metrics, catch_up, pulse, audit)
         lifecycle = running.lifecycle()
         parts.push_async_callback(running.stop)
         return cls(
@@ -129,7 +137,7 @@ class Assembly:
             connections,
             outbound,
             Records(store, connections),
-            Letters(spool.dead, mover, drainers, connections.refs),
+            Letters(spool.dead, mover, drainers, connections.refs, audit.by_operator),
             metrics,
             events,
             Figures(
@@ -140,6 +148,7 @@ class Assembly:
             seen,
             PairLinks(spool.pair_links, connections, time.time),
             PairWatch(connections, stirs, time.time),
+            audit,
         )
 
 

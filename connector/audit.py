@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,13 @@ from loguru import logger
 NAME = "audit.jsonl"
 FULL_BYTES = 1 << 20
 KEPT_FILES = 5
+
+Noted = Callable[[str, str, str], None]
+"""Is told of what somebody did: the action, what it was done to, why."""
+
+
+def unnoted(_action: str, _about: str, _why: str) -> None:
+    """Keep no book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,11 @@ class Entry:
     why: str
     done: bool
 
+    @property
+    def id(self) -> int:
+        """Answer the entry's place in the book: when it was written, in microseconds."""
+        return round(self.at * 1_000_000)
+
 
 class Audit:
     """The book under *folder*. Written without waiting for the disk: a power cut may take its last lines."""
@@ -38,7 +51,7 @@ class Audit:
 
     def note(self, actor: str, action: str, about: str, why: str, *, done: bool) -> None:
         """Add an action. Never fails: what cannot be written is said in the log, once."""
-        line = msgspec.json.encode(Entry(self._clock(), actor, action, about, why, done)) + b"\n"
+        line = msgspec.json.encode(Entry(round(self._clock(), 6), actor, action, about, why, done)) + b"\n"
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._path.open("ab") as file:
@@ -53,13 +66,21 @@ class Audit:
         else:
             self._failed = False
 
-    def entries(self, *, limit: int = 100, before: float | None = None) -> list[Entry]:
-        """Answer the newest *limit* entries, newest first; with *before* (unix seconds), older ones. Reads files: not for the loop."""
+    def by_operator(self, action: str, about: str, why: str) -> None:
+        """Add what somebody with the API's key did."""
+        self.note("operator", action, about, why, done=True)
+
+    async def read(self, limit: int, before: int | None) -> list[Entry]:
+        """Answer `entries`, read on a thread."""
+        return await asyncio.to_thread(self.entries, limit=limit, before=before)
+
+    def entries(self, *, limit: int = 100, before: int | None = None) -> list[Entry]:
+        """Answer the newest *limit* entries, newest first; with *before*, the id of one, older ones. Reads files: not for the loop."""
         found: list[Entry] = []
         for entry in self._newest_first():
             if len(found) == limit:
                 break
-            if before is None or entry.at < before:
+            if before is None or entry.id < before:
                 found.append(entry)
         return found
 

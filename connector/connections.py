@@ -13,19 +13,21 @@ import msgspec
 from loguru import logger
 
 from connector import facts
+from connector.audit import Noted, unnoted
 from connector.facts import ConnectionRef, Stamp
 from connector.refusals import ConnectionConflict, UnknownConnection
 from connector.spool import Connection, OutRow
-from connector.views import ConnectionIn, ConnectionView, Page, Status
+from connector.views import ConnectionIn, ConnectionView, Page, Status, TruthView
 from sessions.errors import UnknownSession
 from sessions.model import Identity, SessionId
 from sessions.pairing import Code
-from sessions.ports import SessionView
+from sessions.ports import SessionView, Truth
 from sessions.state import Reason, State
 from sessions.state import Status as SessionStatus
 
 RECORD, WEBHOOK = "record", "webhook"
 MAX_CHANGES = 10_000
+_ASKED = "asked for over the API"
 REMOVED = "removed:"
 """Before the id of a connection that was deleted: what its session still left in the inboxes goes where it belongs."""
 
@@ -35,6 +37,7 @@ class Sessions(Protocol):
 
     def create(self) -> SessionId: ...
     def view(self, session: SessionId) -> SessionView: ...
+    def truth(self, session: SessionId) -> Truth: ...
     def connect(self, session: SessionId) -> None: ...
     async def qr(self, session: SessionId, wait_s: float) -> Code: ...
     async def pair_code(self, session: SessionId, phone: str) -> Code: ...
@@ -87,6 +90,7 @@ class Connections:
         clock: Callable[[], float],
         forgotten: Callable[[str], None] = lambda _connection_id: None,
         told: Callable[[facts.Fact], None] = lambda _fact: None,
+        noted: Noted = unnoted,
     ) -> None:
         self._local = local
         self._spool = spool
@@ -94,6 +98,7 @@ class Connections:
         self._clock = clock
         self._forgotten = forgotten
         self._told = told
+        self._noted = noted
         self._fleet: Sessions
         self._kept: dict[str, Connection] = {}
         self._refs: dict[SessionId, ConnectionRef] = {}
@@ -182,6 +187,10 @@ class Connections:
         """Answer one connection. Raises `UnknownConnection`."""
         return self._view(self._known(connection_id))
 
+    async def truth(self, connection_id: str) -> TruthView:
+        """Answer what is known of a connection's session. Raises `UnknownConnection`."""
+        return _truth(connection_id, self._fleet.truth(SessionId(self._known(connection_id).session)))
+
     async def delete(self, connection_id: str) -> bool:
         """Log out at WhatsApp and remove its files; answers whether the phone still lists it as a linked device."""
         kept = self._known(connection_id)
@@ -193,17 +202,21 @@ class Connections:
         await self._local.delete(kept.id)
         await self._keep(replace(kept, id=f"{REMOVED}{kept.session}", body=msgspec.json.encode(known)))
         self._forgotten(kept.id)
+        self._noted("delete", kept.id, _ASKED)
         return not confirmed
 
     async def restart(self, connection_id: str) -> ConnectionView:
         """Connect again. Raises `NotConnected` when no phone is linked."""
         kept = self._known(connection_id)
         self._fleet.connect(SessionId(kept.session))
+        self._noted("reconnect", kept.id, _ASKED)
         return self._view(kept)
 
     async def logout(self, connection_id: str) -> bool:
         """Unlink the phone and keep the connection; answers as `delete`."""
-        return not await self._fleet.logout(SessionId(self._known(connection_id).session))
+        confirmed = await self._fleet.logout(SessionId(self._known(connection_id).session))
+        self._noted("logout", connection_id, _ASKED)
+        return not confirmed
 
     async def qr(self, connection_id: str, wait_s: float) -> Code:
         """Answer a code to scan, beginning a pairing if none is under way. Raises as `Fleet.qr`."""
@@ -288,6 +301,30 @@ class Connections:
             created_at=datetime.fromtimestamp(kept.created_us / 1e6, UTC),
             lab=session.lab,
         )
+
+
+def _truth(connection_id: str, it: Truth) -> TruthView:
+    view, state = it.view, it.view.state
+    return TruthView(
+        connection_id=connection_id,
+        status=state.reason.status.value,
+        reason=state.reason.code,
+        message=state.sentence("pt"),
+        since=datetime.fromtimestamp(state.since, UTC),
+        retry_in_seconds=view.retry_in_s,
+        trying_seconds=view.trying_s,
+        phone_seen_at=None if view.phone_seen_at is None else datetime.fromtimestamp(view.phone_seen_at, UTC),
+        worker=it.worker,
+        worker_alive=it.worker_alive,
+        as_of_seconds=it.as_of_s,
+        pump=it.pump,
+        socket=it.socket,
+        logged_in=it.logged_in,
+        heard_seconds=it.heard_s,
+        event_seconds=it.event_s,
+        sent_seconds=it.sent_s,
+        keepalive_errors=it.keepalive_errors,
+    )
 
 
 def _known_of(connection: Connection) -> Known:

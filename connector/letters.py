@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 from loguru import logger
 
+from connector.audit import Noted, unnoted
 from connector.facts import ConnectionRef
 from connector.refusals import NoSink, StillUnreadable, UnknownLetter, UnknownSink
 from connector.spool import INBOUND, DeadLetter, SinkView, SpoolError
@@ -44,11 +45,13 @@ class Letters:
         mover: Mover,
         drainers: Sequence[Drainer],
         refs: Mapping[SessionId, ConnectionRef],
+        noted: Noted = unnoted,
     ) -> None:
         self._dead = dead
         self._mover = mover
         self._drainers = {drainer.view.name: drainer for drainer in drainers}
         self._refs = refs
+        self._noted = noted
 
     async def list(self, wanted: LettersWanted, after: int, limit: int, bodies: bool) -> Page[DeadLetterRow]:
         """Answer up to *limit* letters whose id follows *after*, the oldest first, and how many there are in all."""
@@ -73,6 +76,7 @@ class Letters:
         if not there:
             raise UnknownLetter
         logger.info("Dead letter {} of {} was put back by an operator: {}", letter.id, letter.sink, letter.op)
+        self._noted("replay", letter.sink, _why(letter))
         return self._row(letter, body=False)
 
     async def replay_all(self, sink: str, wanted: LettersWanted) -> Replayed:
@@ -91,6 +95,7 @@ class Letters:
             replayed += await self._put_back(sink, page)
         if replayed:
             logger.info("{} dead letters of {} were put back by an operator.", replayed, sink)
+            self._noted("replay", sink, f"{replayed} dead letters")
         return Replayed(replayed, await self._dead.count(which))
 
     async def discard(self, letter_id: int) -> DeadLetterRow:
@@ -105,6 +110,7 @@ class Letters:
             letter.op,
             letter.reason,
         )
+        self._noted("discard", letter.sink, _why(letter))
         return self._row(letter, body=False)
 
     def kick(self, sink: str) -> SinkRow:
@@ -114,6 +120,7 @@ class Letters:
             raise UnknownSink
         view = drainer.view
         drainer.kick()
+        self._noted("kick_sink", sink, view.reason or "it runs")
         return SinkRow(view.name, view.state.value, view.reason, view.depth, view.oldest_s, view.dead)
 
     async def _letter(self, letter_id: int) -> DeadLetter:
@@ -159,6 +166,10 @@ class Letters:
             size=len(it.body),
             body=_told(it.body) if body else None,
         )
+
+
+def _why(it: DeadLetter) -> str:
+    return f"dead letter {it.id}: {it.reason}"
 
 
 def _told(body: bytes) -> Any:

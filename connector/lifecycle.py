@@ -51,13 +51,13 @@ class Job:
 
 
 class Lifecycle:
-    """All services of one Vigia. *start* starts them; it is called once, by whoever comes first."""
+    """All services of one Vigia. *start* starts them, once, for whoever comes first; *restarted* is told of each restart that has ended."""
 
     def __init__(
         self,
         services: Sequence[Service],
         start: Callable[[], Awaitable[None]],
-        restarted: Callable[[Sequence[Name]], None],
+        restarted: Callable[[Job], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._services = services
@@ -141,8 +141,9 @@ class Lifecycle:
                 logger.opt(exception=error).error("{} did not restart.", one.name)
                 errors[one.name] = f"{type(error).__name__}: see the log."
         status = "failed" if errors else "done"
-        self._note(Job(job.id, job.services, job.started_at, status, self._clock(), errors))
-        self._restarted(job.services)
+        ended = Job(job.id, job.services, job.started_at, status, self._clock(), errors)
+        self._note(ended)
+        self._restarted(ended)
 
     def _note(self, job: Job) -> None:
         self._jobs[job.id] = job

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from loguru import logger
 
 from connector import background, housekeeping, observer
+from connector.audit import Audit
 from connector.connections import RECORD
 from connector.events import Events
 from connector.events.registry import Nothing, Restart
 from connector.housekeeping import CatchUp
-from connector.lifecycle import Condition, Lifecycle, Name, Service
+from connector.lifecycle import Condition, Job, Lifecycle, Service
 from connector.metrics import Metrics
 from connector.outbound import Outbound
 from connector.pulse import Pulse
@@ -56,6 +57,7 @@ class Running:
     metrics: Metrics
     catch_up: CatchUp
     pulse: Pulse
+    audit: Audit
     parts: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def lifecycle(self) -> Lifecycle:
@@ -182,8 +184,11 @@ class Running:
             while not done():  # noqa: ASYNC110 - whoever does it tells nobody
                 await asyncio.sleep(LOOK_EVERY_S)
 
-    def _restarted(self, names: Sequence[Name]) -> None:
-        self.events.publish(Restart(services=list(names)), "serviceRestarted")
+    def _restarted(self, job: Job) -> None:
+        self.events.publish(Restart(services=list(job.services)), "serviceRestarted")
+        for name in job.services:
+            why = job.errors.get(name, "asked for over the API")
+            self.audit.note("operator", "restart", name, why, done=name not in job.errors)
 
     # -- the queues ---------------------------------------------------------------------------------------------------
 

@@ -59,6 +59,33 @@ class ConnectionView:
 
 
 @dataclass(frozen=True, slots=True)
+class TruthView:
+    """What is known of a connection's session from facts alone, and the state that follows from them.
+
+    Ages are in seconds; None: never, or not known. `as_of_seconds`: the age of everything from `pump` on, which its worker told.
+    """
+
+    connection_id: str
+    status: Status
+    reason: str
+    message: str
+    since: datetime
+    retry_in_seconds: float | None
+    trying_seconds: float | None
+    phone_seen_at: datetime | None
+    worker: str | None
+    worker_alive: bool
+    as_of_seconds: float | None
+    pump: bool | None
+    socket: bool | None
+    logged_in: bool | None
+    heard_seconds: float | None
+    event_seconds: float | None
+    sent_seconds: float | None
+    keepalive_errors: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SendIn:
     """A text to send. `to` is a number in any common writing, or a JID."""
 

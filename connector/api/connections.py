@@ -64,6 +64,34 @@ class Connection(Shown):
     lab: bool
 
 
+class TruthOf(Shown):
+    """What is known of a connection's session, as its engine worker told it within the last seconds, and what follows from it.
+
+    `pump`: the session's event pump runs; `socket`: its connection to WhatsApp is up; `loggedIn`: WhatsApp accepted it. Ages are in
+    seconds: `heardSeconds` since any sign of life, `eventSeconds` since the last event, `sentSeconds` since the last send;
+    null: never, or not known. `asOfSeconds`: how old what the worker told is. `worker` is null while no process has the session.
+    """
+
+    connection_id: str
+    status: Status
+    reason: str
+    message: str
+    since: datetime
+    retry_in_seconds: float | None
+    trying_seconds: float | None
+    phone_seen_at: datetime | None
+    worker: str | None
+    worker_alive: bool
+    as_of_seconds: float | None
+    pump: bool | None
+    socket: bool | None
+    logged_in: bool | None
+    heard_seconds: float | None
+    event_seconds: float | None
+    sent_seconds: float | None
+    keepalive_errors: int | None
+
+
 class Unlinked(Shown):
     """What became of the phone's link. `linkedOnPhone`: the phone lists the device still, and `message` says what to do."""
 
@@ -143,6 +171,11 @@ class Connections:
     async def get(self, connection_id: Id) -> Connection:
         """Answer one connection."""
         return _shown(await self._connections.get(connection_id))
+
+    @route("GET", _ONE + "/truth", tag=_TAG, refuses={404: _NONE})
+    async def truth(self, connection_id: Id) -> TruthOf:
+        """Answer what is known of the connection from facts alone: why its status is what it is."""
+        return TruthOf.model_validate(await self._connections.truth(connection_id))
 
     @route("DELETE", _ONE, tag=_TAG, refuses={404: _NONE})
     async def delete(self, connection_id: Id) -> Unlinked:

@@ -21,6 +21,7 @@ from connector.views import (
     SentView,
     SinkRow,
     Status,
+    TruthView,
 )
 from sessions.pairing import Code
 
@@ -40,6 +41,10 @@ class ConnectionsPort(Protocol):
 
     async def get(self, connection_id: str) -> ConnectionView:
         """Answer one connection."""
+        ...
+
+    async def truth(self, connection_id: str) -> TruthView:
+        """Answer what is known of a connection's session from facts alone."""
         ...
 
     async def delete(self, connection_id: str) -> bool:

@@ -86,6 +86,9 @@ class SessionRow:
     phone: str | None
     jid: str | None
     lid: str | None
+    qr_code: str | None
+    qr_expires_at: datetime | None
+    last_seen_at: datetime | None
     connected_at: datetime | None
     disconnected_at: datetime | None
     version: int

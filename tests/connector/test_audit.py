@@ -20,7 +20,7 @@ def test_what_was_done_is_told_newest_first(tmp_path: Path) -> None:
     newest, oldest = audit.entries()
     assert (newest.at, newest.actor, newest.action, newest.done) == (2.0, "operator", "discard", False)
     assert (oldest.about, oldest.why) == ("loja", "silent for 90 s")
-    assert audit.entries(before=2.0) == [oldest]
+    assert audit.entries(before=newest.id) == [oldest]
     assert audit.entries(limit=1) == [newest]
 
 

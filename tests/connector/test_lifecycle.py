@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
 from connector import lifecycle
-from connector.lifecycle import Condition, Lifecycle, Name, Service
+from connector.lifecycle import Condition, Job, Lifecycle, Name, Service
 from connector.refusals import RestartUnderWay, UnknownJob
 
 
@@ -17,7 +16,7 @@ class House:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.told: list[Sequence[Name]] = []
+        self.told: list[Job] = []
         self.held = asyncio.Event()
         self.held.set()
         self.broken: set[str] = set()
@@ -59,7 +58,7 @@ async def test_a_start_that_fails_can_be_asked_for_again() -> None:
             fails.append(False)
             raise OSError("no")
 
-    life = Lifecycle([], start, lambda _names: None)
+    life = Lifecycle([], start, lambda _job: None)
     with pytest.raises(OSError, match="no"):
         await life.initialize()
     assert await life.initialize()
@@ -69,7 +68,7 @@ async def test_a_start_that_fails_can_be_asked_for_again() -> None:
 async def test_restarts_in_order(names: list[Name], done: list[str]) -> None:
     house = House()
     job = await house.life.ended(house.life.restart(names).id, 10)
-    assert (job.status, house.asked, house.told) == ("done", done, [tuple(done)])
+    assert (job.status, house.asked, house.told) == ("done", done, [job])
     assert job.ended_at
 
 

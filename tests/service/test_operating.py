@@ -103,6 +103,10 @@ async def test_restarting_everything_under_load_loses_nothing_and_needs_no_phone
         heard = {one["type"] for one in operator.heard}
         assert {"connected", "disconnected", "messageReceived", "messageSent", "serviceRestarted"} <= heard
         assert not listening.done()
+        book = (await operator.ask("GET", "/audit?limit=5"))["items"]
+        assert [(one["actor"], one["action"], one["about"], one["done"]) for one in reversed(book)] == [
+            ("operator", "restart", name, True) for name in job["services"]
+        ]
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
 

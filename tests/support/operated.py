@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from connector import refusals
 from connector.api.bootstrap import StepOf
 from connector.api.stats import Connections, DatabaseFigures, SendFigures, Stats, Summary
+from connector.audit import Entry
 from connector.events import Event
 from connector.lifecycle import Condition, Lifecycle, Service
 from connector.views import DeadLetterRow, LettersWanted, Page, Replayed, SinkRow
@@ -22,7 +23,7 @@ class Operated:
     def __init__(self) -> None:
         self.ended = asyncio.Event()
         self.listeners = 0
-        self.lifecycle = Lifecycle([Service("sinks", lambda: Condition("running"), _done)], _done, lambda _names: None)
+        self.lifecycle = Lifecycle([Service("sinks", lambda: Condition("running"), _done)], _done, lambda _job: None)
 
     def summary(self) -> Summary:
         return Summary("degraded", "1.2.3", 0.0, True, (("sink_record", "It waits."),))
@@ -49,6 +50,15 @@ class Operated:
         if after:
             yield None
         yield Event((after or 0) + 1, "serviceStarted", b"{}")
+
+
+class Actions:
+    """A book of two actions."""
+
+    async def read(self, limit: int, before: int | None) -> list[Entry]:
+        book = [Entry(2.5, "operator", "discard", "webhook", "dead letter 1: No.", True),
+                Entry(1.0, "watchdog", "reconnect", "loja", "It is silent.", False)]  # fmt: skip
+        return [one for one in book if before is None or one.id < before][:limit]
 
 
 class Letters:

@@ -29,7 +29,7 @@ from connector.api.stats import (
 )
 from connector.pairlinks import NewLink
 from connector.refusals import ConnectionConflict, UnknownConnection
-from connector.views import ConnectionIn, ConnectionView, Page, Status
+from connector.views import ConnectionIn, ConnectionView, Page, Status, TruthView
 from sessions.errors import DiskFull
 from sessions.state import Reason, State
 
@@ -117,6 +117,15 @@ class Told:
         if connection_id not in self.views:
             raise UnknownConnection
         return self.views[connection_id]
+
+    async def truth(self, connection_id: str) -> TruthView:
+        view = await self.get(connection_id)
+        up = view.status == "connected"
+        heard = (datetime.now(UTC) - view.last_event_at).total_seconds() if view.last_event_at else None
+        return TruthView(
+            connection_id, view.status, view.reason, view.message, view.created_at, None if up else 12.4, None, None,
+            "w0" if view.phone else None, view.phone is not None, 1.5, up, up, up, heard, heard, None, 0 if up else 2,
+        )  # fmt: skip
 
     async def delete(self, connection_id: str) -> bool:
         self._ask("delete", connection_id)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from operated import Letters, Operated
+from operated import Actions, Letters, Operated
 
 from connector import phones, refusals
 from connector.api.atendimentos import Atendimentos
+from connector.api.audit import Book
 from connector.api.bootstrap import Bootstrap
 from connector.api.connections import Connections
 from connector.api.dead import DeadLetters
@@ -34,6 +35,7 @@ from connector.views import (
     SendIn,
     SentView,
     Status,
+    TruthView,
 )
 from sessions import errors
 from sessions.pairing import Code
@@ -97,6 +99,14 @@ class Memory:
     async def get(self, connection_id: str) -> ConnectionView:
         self._ask("get", connection_id)
         return self._view(connection_id)
+
+    async def truth(self, connection_id: str) -> TruthView:
+        self._ask("truth", connection_id)
+        view = self._view(connection_id)
+        return TruthView(
+            connection_id, view.status, view.reason, view.message, NOW, None, None, None,
+            "w1", True, 1.5, True, True, False, 0.5, None, None, 0,
+        )  # fmt: skip
 
     async def delete(self, connection_id: str) -> bool:
         self._ask("delete", connection_id)
@@ -217,6 +227,7 @@ def build(*, public_metrics: bool = False) -> Rig:
         PairLinks(memory),
         Bootstrap((operated := Operated()).lifecycle, operated, operated, operated),
         DeadLetters(Letters()),
+        Book(Actions()),
     )
     telemetry = Telemetry(
         observe=lambda method, pattern, status, _seconds: counted.append((method, pattern, status)),

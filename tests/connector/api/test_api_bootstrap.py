@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -24,7 +24,7 @@ from connector.api.stats import (
 )
 from connector.events import Events
 from connector.events.registry import Nothing
-from connector.lifecycle import Condition, Lifecycle, Name, Service
+from connector.lifecycle import Condition, Job, Lifecycle, Name, Service
 from connector.spool import Spool
 
 KEY = {"X-API-KEY": "planted-key"}
@@ -48,7 +48,7 @@ class House:
         return Service(name, lambda: Condition("degraded", "It waits."), restart)
 
     async def start(self) -> None: ...
-    def told(self, names: Sequence[Name]) -> None: ...
+    def told(self, job: Job) -> None: ...
 
     def summary(self) -> Summary:
         return Summary("degraded", "1.2.3", 0.0, True, (("sink_record", "It waits."),))

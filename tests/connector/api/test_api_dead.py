@@ -60,7 +60,10 @@ class Scene:
         self.spool = spool
         self.sink = Sink("record")
         self.mover = Mover(spool)
-        self.letters = Letters(spool.dead, self.mover, [self.sink, Sink("webhook")], refs)
+        self.noted: list[tuple[str, str, str]] = []
+        self.letters = Letters(
+            spool.dead, self.mover, [self.sink, Sink("webhook")], refs, lambda *what: self.noted.append(what)
+        )
 
     async def bury(self, sink: str, chain: str, *numbers: int, reason: str = "No.") -> None:
         await self.spool.outbox.put(
@@ -204,3 +207,23 @@ async def test_a_sink_is_told_to_try(client: Any, scene: Scene) -> None:
     }  # fmt: skip
     assert scene.sink.kicked == 1
     assert (await got(await client.post(f"{BASE}/sinks/crm/kick"), 404))["code"] == "unknown_sink"
+
+
+async def test_what_an_operator_does_is_noted(client: Any, scene: Scene) -> None:
+    """Each deed once, and nothing that was only asked for in vain."""
+    await scene.bury("webhook", "s-2", 1, 2, 3)
+    first, second, _ = (await got(await client.get(LETTERS)))["items"]
+    await client.get(f"{LETTERS}/{first['id']}")
+    await client.post(f"{LETTERS}/{first['id']}/replay")
+    await client.delete(f"{LETTERS}/{second['id']}")
+    await client.post(f"{LETTERS}/replay", json={"sink": "webhook"})
+    await client.post(f"{LETTERS}/replay", json={"sink": "webhook"})
+    await client.delete(f"{LETTERS}/{second['id']}")
+    await client.post(f"{BASE}/sinks/webhook/kick")
+    await client.post(f"{BASE}/sinks/crm/kick")
+    assert scene.noted == [
+        ("replay", "webhook", f"dead letter {first['id']}: No."),
+        ("discard", "webhook", f"dead letter {second['id']}: No."),
+        ("replay", "webhook", "1 dead letters"),
+        ("kick_sink", "webhook", "wrong key"),
+    ]

@@ -18,7 +18,7 @@ from connector.spool import Spool
 from sessions.errors import SessionsError, UnknownSession
 from sessions.model import Identity, Outcome, SendStatus, SessionId
 from sessions.pairing import Code
-from sessions.ports import SessionView
+from sessions.ports import SessionView, Truth
 from sessions.state import Reason, State
 
 SINKS = frozenset({"record", "webhook"})
@@ -49,6 +49,9 @@ class ToldFleet:
         if session not in self.views:
             raise UnknownSession
         return self.views[session]
+
+    def truth(self, session: SessionId) -> Truth:
+        return Truth(self.view(session), "w1", worker_alive=True, as_of_s=1.0, pump=True, socket=True, heard_s=2.0)
 
     def connect(self, session: SessionId) -> None:
         self.become(session, Reason.STARTING)

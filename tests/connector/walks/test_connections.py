@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 
 import pytest
@@ -25,8 +26,6 @@ async def _tell(house, *reasons: Reason) -> SessionId:
 
 @pytest.fixture
 async def telling(house):
-    import asyncio
-
     task = asyncio.create_task(house.connections.run())
     yield house
     task.cancel()
@@ -109,3 +108,31 @@ async def test_a_removed_one_is_gone_but_what_it_left_still_has_a_name(telling):
     again = Connections(house.spool.connections, house.spool.outbox, frozenset(), lambda: 0.0)
     await again.load(house.fleet)
     assert again.refs[session].id == made.connection_id
+
+
+async def test_what_an_operator_does_is_noted(house):
+    """Who asks what became of a connection finds it in the book: also after the connection is gone."""
+    noted: list[tuple[str, str, str]] = []
+    connections = Connections(
+        house.spool.connections, house.spool.outbox, frozenset(), lambda: 0.0, noted=lambda *what: noted.append(what)
+    )
+    await connections.load(house.fleet)
+    running = asyncio.create_task(connections.run())
+    await connections.create(SHOP)
+    await connections.restart("loja")
+    await connections.logout("loja")
+    await connections.delete("loja")
+    with pytest.raises(UnknownConnection):
+        await connections.delete("loja")
+    running.cancel()
+    assert [what[:2] for what in noted] == [("reconnect", "loja"), ("logout", "loja"), ("delete", "loja")]
+
+
+async def test_what_is_known_of_one(telling):
+    """The facts as the worker told them, beside the state."""
+    await telling.connections.create(SHOP)
+    found = await telling.connections.truth("loja")
+    assert (found.connection_id, found.reason, found.worker, found.socket) == ("loja", "never_paired", "w1", True)
+    assert (found.as_of_seconds, found.heard_seconds, found.logged_in) == (1.0, 2.0, None)
+    with pytest.raises(UnknownConnection):
+        await telling.connections.truth("other")
