@@ -80,9 +80,12 @@ async def start(parts: AsyncExitStack, spool: Spool, catch_up: CatchUp, *, wait_
 
 async def _forget(spool: Spool) -> None:
     while True:
-        while await spool.sends.forget(before_us=int((time.time() - KEYS_KEPT_S) * 1_000_000)):
-            pass
-        await spool.pair_links.forget(before_us=int(time.time() * 1_000_000))
+        try:
+            while await spool.sends.forget(before_us=int((time.time() - KEYS_KEPT_S) * 1_000_000)):
+                pass
+            await spool.pair_links.forget(before_us=int(time.time() * 1_000_000))
+        except SpoolError as error:  # as on a full disk: the next hour may find room
+            logger.warning("Old sends and links could not be forgotten: {}", error)
         await asyncio.sleep(EVERY_S)
 
 

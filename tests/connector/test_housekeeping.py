@@ -8,8 +8,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
+from loguru import logger
+
 from connector import background, housekeeping
-from connector.spool import NewSend, OutRow, Spool
+from connector.spool import NewSend, OutRow, Spool, SpoolFull
 from connector.store.errors import Offline
 from sessions.model import SendStatus
 
@@ -113,3 +116,46 @@ async def test_dead_letters_go_when_they_are_old_and_are_counted(tmp_path: Path)
         await asyncio.wait_for(gone.wait(), 10)
         assert counted == {"record": 2}
         assert [it.op for it in await spool.dead.list()] == ["op:2"]
+
+
+class FullOnce:
+    """A spool whose disk is full at the first look, and not at the next."""
+
+    def __init__(self) -> None:
+        self.sends = self.pair_links = self
+        self.looks = 0
+        self.tidied = asyncio.Event()
+
+    async def forget(self, *, before_us: int) -> bool:
+        self.looks += 1
+        if self.looks == 1:
+            raise SpoolFull("no room")
+        self.tidied.set()
+        return False
+
+
+async def test_a_full_disk_ends_no_housekeeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old keys and links are forgotten once there is room again."""
+    monkeypatch.setattr(housekeeping, "EVERY_S", 0.01)
+    spool: Any = FullOnce()
+    async with AsyncExitStack() as parts:
+        background.run(parts, housekeeping._forget(spool), "forget-sends")
+        await asyncio.wait_for(spool.tidied.wait(), 10)
+
+
+async def test_a_task_that_ends_by_a_fault_says_so_at_once() -> None:
+    """Nobody waits for it: the log is the only place where it can be seen."""
+    said: asyncio.Queue[str] = asyncio.Queue()
+    handler = logger.add(said.put_nowait, format="{level} {message}")
+
+    async def stumble() -> None:
+        raise ValueError("a fault")
+
+    try:
+        async with AsyncExitStack() as parts:
+            background.run(parts, stumble(), "stumbler")
+            line = await asyncio.wait_for(said.get(), 10)
+    finally:
+        logger.remove(handler)
+    assert line.startswith("ERROR The task stumbler")
+    assert "ValueError: a fault" in line
