@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from benchmarks.rig import Numbers, Rig
-from sessions.engine.keeper import STABLE_S
+from sessions.engine.crashes import STABLE_S
 from sessions.model import SessionId
 from sessions.state import Reason
 

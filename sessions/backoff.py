@@ -40,6 +40,8 @@ class Retry(Enum):
     BANNED = Backoff(first_s=3600.0, factor=2.0, cap_s=86400.0, jitter=0.1)  # only where WhatsApp gave no end
     LOCKED = Backoff(first_s=0.2, factor=1.5, cap_s=5.0)
     DISK_FULL = Backoff(first_s=5.0, factor=1.5, cap_s=60.0)
+    # It may have been isolated for what was not its doing, and hurts nobody when it is tried: it is alone.
+    ISOLATED = Backoff(first_s=60.0, factor=2.0, cap_s=1800.0, jitter=0.1)
     WORKER = Backoff(first_s=0.1, factor=3.0, cap_s=30.0)
 
 

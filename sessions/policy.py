@@ -62,12 +62,15 @@ def judge(life: Life) -> Verdict | None:
             return None
 
 
+GIVEN_UP = Verdict(Reason.CRASH_LOOP)
+ISOLATED = Verdict(Reason.ISOLATED, retry=Retry.ISOLATED)
+
 _REFUSALS: tuple[tuple[type[SessionsError], Verdict], ...] = (
     (Locked, Verdict(Reason.LOCKED, retry=Retry.LOCKED)),
     (DiskFull, Verdict(Reason.DISK_FULL, retry=Retry.DISK_FULL)),
     (WorkerGone, Verdict(Reason.WORKER_RESTARTING, retry=Retry.WORKER)),
-    (Isolated, Verdict(Reason.ISOLATED)),
-    (GivenUp, Verdict(Reason.CRASH_LOOP)),
+    (Isolated, ISOLATED),
+    (GivenUp, GIVEN_UP),
     (Deadline, Verdict(Reason.UNREACHABLE, retry=Retry.FIRST_CONNECT)),
 )
 

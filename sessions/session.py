@@ -16,7 +16,7 @@ from sessions.lasting import DURABLE, KEPT_AT_START, first_state, log_change
 from sessions.model import Identity, Life, Loss, SessionId, Sign
 from sessions.news import Lost, LowDisk, News
 from sessions.plan import Plan
-from sessions.policy import Verdict, judge, refusal
+from sessions.policy import GIVEN_UP, ISOLATED, Verdict, judge, refusal
 from sessions.ports import Tools
 from sessions.register import Record, without_credentials
 from sessions.state import RUNNING, UNPAIRED, Reason, State, StateCell, Status
@@ -27,7 +27,7 @@ MAX_NEWS = 10_000
 _WHILE_RUNNING = frozenset({Reason.RECONNECTING, Reason.DEAF})
 """What says nothing new about a session that a verdict holds: a banned one is disconnected too."""
 
-_LOSSES = {Loss.GIVEN_UP: Reason.CRASH_LOOP, Loss.ISOLATED: Reason.ISOLATED}
+_LOSSES = {Loss.GIVEN_UP: GIVEN_UP, Loss.ISOLATED: ISOLATED}
 
 
 class Session:
@@ -250,9 +250,9 @@ class Session:
     def _lost(self, news: Lost) -> None:
         if news.at < self._opened_at:
             return  # it is open in the next worker by now
-        if news.loss in _LOSSES:
-            self._plan.never()
-            self._cell.move(_LOSSES[news.loss])
+        if verdict := _LOSSES.get(news.loss):
+            if self.state.reason is not verdict.reason:  # else it heard of it when it was opened
+                self._go(verdict)
         elif self._runs:
             self._cell.move(Reason.WORKER_RESTARTING)
             self._plan.after(0.0)

@@ -24,8 +24,6 @@ PAIRING_STUCK_S = 300.0
 """How long a pairing may show codes or link: WhatsApp gives 160 s for the codes, we 60 s for the rest."""
 TRYING_S = 300.0
 """How long one try may last: a worker's start and every session before it in line."""
-ISOLATED_S = 1800.0
-"""How often a session is tried again that ends its worker: alone, so that it hurts nobody."""
 PHONE_UNSEEN = "phone_unseen"
 UNSEEN_DAYS, UNSEEN_DAILY = 10, 12
 """From when on an absent phone is told once, and daily: WhatsApp unlinks after 14 days without it."""
@@ -102,12 +100,11 @@ def stuck_pairings(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]
 
 
 def isolated_sessions(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
-    """Find sessions that end every worker they are open in. Tried again now and then: what made them may have passed."""
+    """Find sessions that end every worker they are open in. They plan their next try themselves."""
     for one in now.sessions:
         if one.state.reason is Reason.ISOLATED:
-            due = now.at - one.state.since > ISOLATED_S
             sentence = f"Session {one.id} ends every worker it is open in, and was isolated."
-            yield Finding("session_isolated", one.id, sentence, Reconnect(one.id) if due else Nothing())
+            yield Finding("session_isolated", one.id, sentence)
 
 
 def outdated_engine(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:

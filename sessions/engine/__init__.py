@@ -248,6 +248,7 @@ class Engine:
     def _blame(self, number: int, sessions: list[SessionId]) -> Loss:
         """A worker that was ready and died again and again: halve its sessions until the one is found that does it."""
         if not sessions or not self._keepers[number].was_ready or self._placement.suspects > MOST_SUSPECTS:
+            logger.critical("Worker w{} crashed too often in a row and was stopped", number)
             return Loss.GIVEN_UP
         if len(sessions) == 1:
             logger.critical("Session {} ends every worker it is open in: it is isolated", sessions[0])

@@ -12,16 +12,13 @@ from loguru import logger
 
 from sessions import frames
 from sessions.backoff import Random, Retry, wait_s
+from sessions.engine.crashes import BLAMED_AFTER, STABLE_S, SUSPECT_AFTER, Crashes, End
 from sessions.engine.launch import Launch
 from sessions.engine.process import Hearing, WorkerProcess
 from sessions.errors import GivenUp, NotConnected, SessionsError, WorkerGone
 
 PING_EVERY_S = 5.0
 PING_DEADLINE_S = 10.0
-STABLE_S = 60.0  # a worker that lived so long begins with a clean slate
-CRASHES_IN_A_ROW = 6
-BLAMED_AFTER = 4  # crashes in a row of a worker that was ready: one of its sessions may be the cause
-SUSPECT_AFTER = 2  # the same for sessions that were already told apart from others for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class Keeper:
         self.was_ready = False  # the last process came so far; if not, no session can be the cause of its end
         self.health_at = 0.0  # monotonic
         self._launch = launch
-        self._blamed_after = SUSPECT_AFTER if suspect else BLAMED_AFTER
+        self._crashes = Crashes(SUSPECT_AFTER if suspect else BLAMED_AFTER)
         self._events = events
         self._budget = budget or Budget()
         self._chance = chance
@@ -136,29 +133,27 @@ class Keeper:
             await self._process.kill()
 
     async def _run(self) -> None:
-        crashes = 0
         while not self._leaving:
             began = time.monotonic()
-            planned = await self._one_life()
+            end = await self._one_life()
             if self._leaving:
                 return
-            crashes = 0 if planned else (1 if time.monotonic() - began > STABLE_S else crashes + 1)
-            self.gave_up = crashes >= (self._blamed_after if self.was_ready else CRASHES_IN_A_ROW)
+            self.gave_up = self._crashes.count(end, time.monotonic() - began)
             self._events.down(self.number, self.gave_up)
             if self.gave_up:
                 await self._wait_for_revival()
-                crashes = 0
-            elif not planned:
-                await asyncio.sleep(wait_s(Retry.WORKER, crashes, self._chance))
+                self._crashes.forget()
+            elif end is not End.PLANNED:
+                await asyncio.sleep(wait_s(Retry.WORKER, self._crashes.in_a_row, self._chance))
 
-    async def _one_life(self) -> bool:
-        """Run one process from start to end; answers whether its end was planned."""
+    async def _one_life(self) -> End:
+        """Run one process from start to end; answers how that was."""
         self.was_ready = False
         try:
             self._process = process = await WorkerProcess.start(self.name, self._launch, self._events.hearing)
         except (SessionsError, OSError) as error:
             logger.error("Worker {} did not start: {} Its last lines: {}", self.name, error, "\n".join(_notes(error)))
-            return False
+            return End.UNBORN
         self.starts += 1
         self.was_ready = True
         self._recycle = None
@@ -173,11 +168,11 @@ class Keeper:
             self._process = None
             self.health = None
         if self._leaving or self._recycle:
-            return True
+            return End.PLANNED
         logger.error(
             "Worker {} ended with status {}; its last lines: {}", self.name, status, "\n".join(process.last_lines)
         )
-        return False
+        return End.KILLED if process.killed_by_others else End.CRASHED
 
     async def _watch(self, process: WorkerProcess) -> None:
         """Ask after the worker's health; end it when it does not answer or asks too much."""
@@ -205,7 +200,6 @@ class Keeper:
             await asyncio.sleep(PING_EVERY_S)
 
     async def _wait_for_revival(self) -> None:
-        logger.critical("Worker {} crashed too often in a row and was stopped", self.name)
         self._revive.clear()
         self._settled.set()
         await self._revive.wait()

@@ -22,6 +22,7 @@ READY_S = 60.0  # on a busy small machine the engine takes seconds to load
 DRAIN_S = 6.0
 KEPT_LINES = 60
 LONGEST_LINE = 64 * 1024
+FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP})  # no engine ends itself with these
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class WorkerProcess:
         self._process = process
         self._wake = wake
         self._draining: asyncio.Task[None] | None = None
+        self._killed = False
         self._reaper: asyncio.Task[int]
 
     @classmethod
@@ -75,6 +77,11 @@ class WorkerProcess:
         """The process id."""
         return self._process.pid
 
+    @property
+    def killed_by_others(self) -> bool:
+        """Whether it is over because somebody else ended it."""
+        return self._process.returncode in FROM_OUTSIDE and not self._killed
+
     async def wait(self) -> int:
         """Wait until the process is over and everything it said was heard; answers its exit status."""
         return await asyncio.shield(self._reaper)
@@ -86,6 +93,7 @@ class WorkerProcess:
     async def kill(self) -> None:
         """End it now. The kernel gives its locks back."""
         if self._process.returncode is None:
+            self._killed = True
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
         await self.wait()

@@ -163,10 +163,11 @@ FAULTS = (
     Fault(
         "one session that ends every worker it is open in",
         (_R.ISOLATED,),
-        "after four crashes the worker's sessions are halved until it is found; the others are back, it is tried every half hour, alone",
+        "after four crashes the worker's sessions are halved until it is found; the others are back, "
+        "it is tried again alone, after a minute, then more rarely",
         noticed_s=120,
         back_s=None,
-        held_by="tests/sessions/engine/test_engine_whole.py::test_the_one_session_that_ends_its_worker_is_found_and_everyone_else_is_back",
+        held_by="tests/service/test_poison.py::test_a_poisonous_session_is_found_alone_and_the_others_stay",
     ),
     Fault(
         "disk nearly full",

@@ -107,7 +107,7 @@ FAULTS: list[tuple[str, Any, Reason, float | None]] = [
     ("dial refused", frames.Ended(session=ONE, error="unreachable"), Reason.UNREACHABLE, 1.0),
     ("probe unanswered", frames.Probed(session=ONE, answered=False), Reason.DEAF, 0.5),
     ("given up", lambda: Lost(Loss.GIVEN_UP), Reason.CRASH_LOOP, None),
-    ("isolated", lambda: Lost(Loss.ISOLATED), Reason.ISOLATED, None),
+    ("isolated", lambda: Lost(Loss.ISOLATED), Reason.ISOLATED, 60.0),
     ("disk low", LowDisk(), Reason.DISK_FULL, 5.0),
     ("inbox broken", LowDisk(full=False), Reason.UNWRITABLE, 5.0),
     ("credentials gone", frames.Qr(session=ONE, code="2@x"), Reason.LOGGED_OUT, None),

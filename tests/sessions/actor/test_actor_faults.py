@@ -234,6 +234,17 @@ async def test_when_its_worker_is_lost_it_is_opened_again_at_once(connected: Ben
     await until(lambda: connected.reason is Reason.CONNECTED)
 
 
+async def test_isolated_it_counts_once_what_it_hears_twice(connected: Bench, until):
+    """It hears of it where it waits for its worker, and as one of those that worker lost."""
+    first_s = Retry.ISOLATED.value.first_s
+    for _ in range(2):
+        connected.session.hear(Lost(Loss.ISOLATED))
+        await until(lambda: connected.reason is Reason.ISOLATED and connected.session._news.empty())
+    assert connected.session.retry_in_s is not None
+    assert first_s - 10 < connected.session.retry_in_s <= first_s
+    assert connected.states == [Reason.ISOLATED]
+
+
 async def test_the_loss_of_a_worker_is_old_news_once_it_is_open_in_the_next(connected: Bench, until):
     """It hears of the loss only after it waited for the next worker: to open again would throw out what just came back."""
     connected.holding = asyncio.Event()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +13,10 @@ import pytest
 
 from sessions import frames
 from sessions.backoff import Retry
+from sessions.engine import crashes as crashes_module
 from sessions.engine import keeper as keeper_module
 from sessions.engine import process as process_module
+from sessions.engine.crashes import BLAMED_AFTER
 from sessions.engine.keeper import Budget, Events, Keeper
 from sessions.engine.process import WorkerProcess
 from sessions.errors import GivenUp, WorkerGone
@@ -100,7 +104,7 @@ async def test_after_a_crash_it_tells_then_waits_then_starts_another(keep: Calla
 async def test_crash_upon_crash_it_waits_longer_and_at_last_gives_up(
     keep: Callable[..., Watched], fakes, until, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(keeper_module, "CRASHES_IN_A_ROW", 4)
+    monkeypatch.setattr(crashes_module, "CRASHES_IN_A_ROW", 4)
     one = keep("serve", "exit_early", "exit_early", "serve")
     await one.crash()
     await until(lambda: len(one.down) == 3)
@@ -118,7 +122,7 @@ async def test_crash_upon_crash_it_waits_longer_and_at_last_gives_up(
 async def test_whoever_waits_for_a_worker_hears_at_once_that_none_is_to_come(
     keep: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(keeper_module, "CRASHES_IN_A_ROW", 2)
+    monkeypatch.setattr(crashes_module, "CRASHES_IN_A_ROW", 2)
     one = keep("exit_early")
     with pytest.raises(GivenUp):
         await one.up()
@@ -127,7 +131,7 @@ async def test_whoever_waits_for_a_worker_hears_at_once_that_none_is_to_come(
 async def test_given_up_it_starts_nothing_until_it_is_revived_and_then_begins_anew(
     keep: Callable[..., Watched], fakes, until, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(keeper_module, "CRASHES_IN_A_ROW", 2)
+    monkeypatch.setattr(crashes_module, "CRASHES_IN_A_ROW", 2)
     one = keep("exit_early", "exit_early", "serve")
     await until(lambda: one.keeper.gave_up)
     assert fakes.lives == ["exit_early"] * 2
@@ -143,7 +147,7 @@ async def test_given_up_it_starts_nothing_until_it_is_revived_and_then_begins_an
 async def test_a_worker_that_lived_long_begins_with_a_clean_slate(
     keep: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(keeper_module, "STABLE_S", 0.0)
+    monkeypatch.setattr(crashes_module, "STABLE_S", 0.0)
     one = keep("serve")
     for _ in range(3):
         await one.crash()
@@ -162,6 +166,26 @@ async def test_one_that_does_not_answer_is_killed_and_replaced(
     second = await one.up()
     assert second is not first
     assert one.down == [(3, False)], "to be deaf is a crash"
+
+
+@pytest.mark.parametrize("with_what", [signal.SIGKILL, signal.SIGTERM])
+async def test_killed_by_somebody_else_it_is_brought_back_again_and_again(
+    keep: Callable[..., Watched], until, with_what: signal.Signals
+):
+    one = keep("serve")
+    for count in range(1, BLAMED_AFTER + 3):
+        os.kill((await one.up()).pid, with_what)
+        await until(lambda count=count: one.keeper.starts > count)
+    assert not any(gave_up for _number, gave_up in one.down)
+    assert one.waits == [(Retry.WORKER, count) for count in range(1, BLAMED_AFTER + 3)], "it waits all the same"
+
+
+async def test_killed_by_us_it_counts_as_a_crash(keep: Callable[..., Watched], until, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(keeper_module, "PING_DEADLINE_S", 0.05)
+    monkeypatch.setattr("sessions.engine.channel.GRACE_S", 0.05)
+    one = keep("mute")
+    await until(lambda: one.keeper.gave_up)
+    assert one.down == [(3, False)] * (BLAMED_AFTER - 1) + [(3, True)]
 
 
 async def test_one_that_asks_too_much_is_drained_and_replaced_and_that_is_no_crash(
@@ -231,7 +255,7 @@ async def test_stopped_while_a_worker_starts_it_leaves_nothing_running(keep: Cal
 async def test_stopped_after_it_gave_up_it_is_done(
     keep: Callable[..., Watched], until, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(keeper_module, "CRASHES_IN_A_ROW", 1)
+    monkeypatch.setattr(crashes_module, "CRASHES_IN_A_ROW", 1)
     one = keep("exit_early")
     await until(lambda: one.keeper.gave_up)
     await asyncio.wait_for(one.keeper.stop(), 10)

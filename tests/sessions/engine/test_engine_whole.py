@@ -13,6 +13,7 @@ import pytest
 from sessions import engine as engine_module
 from sessions import frames
 from sessions.engine import Ears, Engine, Launch
+from sessions.engine import crashes as crashes_module
 from sessions.engine import keeper as keeper_module
 from sessions.errors import DiskFull, GivenUp, SendError, SessionsError, UnknownSession, WorkerGone
 from sessions.model import Loss, SendStatus, SessionId
@@ -154,7 +155,7 @@ async def test_the_one_session_that_ends_its_worker_is_found_and_everyone_else_i
 
 
 async def test_a_worker_that_never_gets_ready_is_no_sessions_fault(make: Make, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(keeper_module, "CRASHES_IN_A_ROW", 2)
+    monkeypatch.setattr(crashes_module, "CRASHES_IN_A_ROW", 2)
     bench = make("exit_early")
     bench.engine._placement.place(A)
     with pytest.raises(GivenUp):
@@ -224,7 +225,7 @@ async def test_on_a_nearly_full_disk_nothing_is_begun(make: Make, fakes):
 async def test_a_worker_given_up_is_said_to_those_who_come_later_until_it_is_revived(
     make: Make, until, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(keeper_module, "CRASHES_IN_A_ROW", 2)
+    monkeypatch.setattr(crashes_module, "CRASHES_IN_A_ROW", 2)
     bench = make("exit_early", "exit_early", "serve")
     with pytest.raises(GivenUp):
         await bench.engine.open(A, Path("/x"))
