@@ -127,7 +127,7 @@ async def start_all(settings: Settings, data: DataDir, redact: Redactor, parts: 
         pages,
         telemetry,
         lambda: house.lifecycle.initialized,
-        house.events.ended.set,
+        lambda: (house.events.ended.set(), house.lifecycle.break_off()),
     )
 
 
@@ -236,7 +236,7 @@ class Service:
         )
         server = Server(app, sockets)
         parts.push_async_callback(server.stop)
-        parts.callback(serving.ending)  # first of all: what streams does not end by itself
+        parts.callback(serving.ending)  # first of all: streams and restarts do not end soon by themselves
         await server.start()
         self._tell()
 

@@ -131,6 +131,7 @@ class Assembly:
         running = Running(settings, store, outbound, events, seen, watchdog, metrics, catch_up, pulse, audit)
         lifecycle = running.lifecycle()
         parts.push_async_callback(running.stop)
+        parts.push_async_callback(lifecycle.stop)
         return cls(
             fleet,
             spool,

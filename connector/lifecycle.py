@@ -13,7 +13,7 @@ from typing import Literal
 
 from loguru import logger
 
-from connector.refusals import RestartUnderWay, UnknownJob
+from connector.refusals import NotInitialized, RestartUnderWay, UnknownJob
 
 Name = Literal["database", "sinks", "workers", "sessions", "watchdog"]
 JOBS_KEPT = 50
@@ -102,7 +102,9 @@ class Lifecycle:
             self._starting = None
 
     def restart(self, names: Sequence[Name]) -> Job:
-        """Begin to restart services, all of them without *names*. Raises `RestartUnderWay`."""
+        """Begin to restart services, all of them without *names*. Raises `NotInitialized`, `RestartUnderWay`."""
+        if not self._initialized:
+            raise NotInitialized
         if self._task and not self._task.done():
             raise RestartUnderWay
         chosen = tuple(one for one in self._services if not names or one.name in names)
@@ -123,12 +125,18 @@ class Lifecycle:
             await asyncio.wait({self._task}, timeout=wait_s)
         return self.job(job_id)
 
+    def break_off(self) -> None:
+        """Have a start or a restart under way end soon: whoever waits for it is told how far it came."""
+        for task in self._under_way():
+            task.cancel()
+
     async def stop(self) -> None:
-        """Break off a start or a restart under way."""
-        for task in (self._starting, self._task):
-            if task and task is not asyncio.current_task():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        """Break off a start or a restart under way. Only then may what they handle be stopped, or they start it again."""
+        self.break_off()
+        await asyncio.gather(*self._under_way(), return_exceptions=True)
+
+    def _under_way(self) -> list[asyncio.Task[None]]:
+        return [task for task in (self._starting, self._task) if task]
 
     async def _work(self, job: Job, services: Sequence[Service]) -> None:
         errors: dict[str, str] = {}

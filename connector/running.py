@@ -69,9 +69,7 @@ class Running:
             Service("sessions", self._sessions, self._restart_sessions),
             Service("watchdog", lambda: Condition("running"), self._restart_watchdog),
         ]
-        life = Lifecycle(services, self.start, self._restarted)
-        self.parts.push_async_callback(life.stop)
-        return life
+        return Lifecycle(services, self.start, self._restarted)
 
     async def start(self) -> None:
         """Start everything, or nothing. The database may be away."""

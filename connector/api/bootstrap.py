@@ -36,7 +36,7 @@ class BootstrapPort(Protocol):
         ...
 
     def restart(self, names: Sequence[Name]) -> Job:
-        """Begin to restart services. Raises `RestartUnderWay`."""
+        """Begin to restart services. Raises `NotInitialized`, `RestartUnderWay`."""
         ...
 
     def job(self, job_id: str) -> Job:
@@ -190,7 +190,7 @@ class Bootstrap:
         tag=_TAG,
         status=202,
         also={200: "It has ended."},
-        refuses={409: "A restart is under way already."},
+        refuses={409: "A restart is under way already.", 503: "The service was not started yet."},
     )
     async def restart(self, body: RestartIn, query: HowLong) -> Reply[JobOf]:
         """Restart services: sessions, workers, watchdog, sinks, database.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from connector.api.errors import Refusal
 from connector.api.health import Health
-from connector.api.server import MAX_BODY_BYTES, Server, make_app
+from connector.api.server import FINISH_S, MAX_BODY_BYTES, Server, make_app
 from connector.api.sockets import bind
 from connector.logs import Logs
 from sessions.redaction import Redactor
@@ -189,3 +191,26 @@ async def test_what_a_page_asks_every_few_seconds_is_quiet(console: io.StringIO)
     await server.stop()
     told = [line.partition(": GET ")[2].partition(",")[0] for line in console.getvalue().splitlines()]
     assert told == ["/api/whatsapp-bootstrap/restart: 200", "/api/whatsapp-bootstrap/stats: 401"]
+
+
+async def test_a_request_that_does_not_end_holds_up_the_stop_no_longer_than_said() -> None:
+    """What comes after it needs its time as well."""
+    app = make_app(key=KEY, health_of=Health(lab=False, sessions=lambda: 0))
+    reached = asyncio.Event()
+
+    async def hang(_request: web.Request) -> web.Response:
+        reached.set()
+        await asyncio.Event().wait()
+        return web.Response()
+
+    app.router.add_get("/hang", hang)
+    [listener] = bind("127.0.0.1", 0)
+    server = Server(app, [listener])
+    await server.start()
+    async with ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}") as caller:
+        hanging = asyncio.create_task(caller.get("/hang", headers=ALLOWED))
+        await asyncio.wait_for(reached.wait(), 10)
+        began = time.monotonic()
+        await server.stop()
+        assert time.monotonic() - began < 1.8 * FINISH_S
+        await asyncio.gather(hanging, return_exceptions=True)

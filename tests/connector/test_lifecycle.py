@@ -8,7 +8,7 @@ import pytest
 
 from connector import lifecycle
 from connector.lifecycle import Condition, Job, Lifecycle, Name, Service
-from connector.refusals import RestartUnderWay, UnknownJob
+from connector.refusals import NotInitialized, RestartUnderWay, UnknownJob
 
 
 class House:
@@ -34,6 +34,15 @@ class House:
     async def start(self) -> None:
         self.asked.append("start")
         await self.held.wait()
+
+
+@pytest.fixture
+async def house() -> House:
+    """Have a house that was started."""
+    house = House()
+    await house.life.initialize()
+    house.asked.clear()
+    return house
 
 
 async def test_everything_starts_once_whoever_asks_first() -> None:
@@ -65,15 +74,13 @@ async def test_a_start_that_fails_can_be_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize(("names", "done"), [([], ["database", "sinks"]), (["sinks"], ["sinks"])])
-async def test_restarts_in_order(names: list[Name], done: list[str]) -> None:
-    house = House()
+async def test_restarts_in_order(house: House, names: list[Name], done: list[str]) -> None:
     job = await house.life.ended(house.life.restart(names).id, 10)
     assert (job.status, house.asked, house.told) == ("done", done, [job])
     assert job.ended_at
 
 
-async def test_one_at_a_time() -> None:
-    house = House()
+async def test_one_at_a_time(house: House) -> None:
     house.held.clear()
     job = house.life.restart([])
     with pytest.raises(RestartUnderWay):
@@ -83,26 +90,34 @@ async def test_one_at_a_time() -> None:
     assert (await house.life.ended(job.id, 10)).status == "done"
 
 
-async def test_a_service_that_does_not_restart_keeps_no_other_from_it() -> None:
-    house = House()
+async def test_a_service_that_does_not_restart_keeps_no_other_from_it(house: House) -> None:
     house.broken = {"database"}
     job = await house.life.ended(house.life.restart([]).id, 10)
     assert (job.status, list(job.errors), house.asked) == ("failed", ["database"], ["database", "sinks"])
 
 
-async def test_jobs_are_remembered_for_a_while(monkeypatch) -> None:
+async def test_jobs_are_remembered_for_a_while(house: House, monkeypatch) -> None:
     monkeypatch.setattr(lifecycle, "JOBS_KEPT", 2)
-    house = House()
     ids = [(await house.life.ended(house.life.restart(["sinks"]).id, 10)).id for _ in range(3)]
     assert house.life.job(ids[2]).status == "done"
     with pytest.raises(UnknownJob):
         house.life.job(ids[0])
 
 
-async def test_the_end_breaks_a_restart_off() -> None:
-    house = House()
+async def test_the_end_breaks_a_restart_off(house: House) -> None:
+    """And lets go of whoever waits for it."""
     house.held.clear()
-    house.life.restart([])
+    job = house.life.restart([])
+    waiting = asyncio.create_task(house.life.ended(job.id, 300))
     await asyncio.sleep(0)
     await house.life.stop()
     assert house.asked == ["database"]
+    assert (await asyncio.wait_for(waiting, 10)).status == "running"
+
+
+async def test_nothing_is_restarted_that_was_never_started() -> None:
+    """It would run from then on, and nobody would stop it."""
+    house = House()
+    with pytest.raises(NotInitialized):
+        house.life.restart([])
+    assert house.asked == []

@@ -112,6 +112,26 @@ async def test_restarting_everything_under_load_loses_nothing_and_needs_no_phone
 
 
 @pytest.mark.timeout(300)
+async def test_a_restart_under_way_does_not_outlive_the_service(
+    tmp_path: Path, lab: LabClient, number: Numbers
+) -> None:
+    """It is broken off before anything is stopped, also where somebody waits for it: nothing is started anew behind the end."""
+    async with Service(tmp_path / "data", lab) as service:
+        await service.ready()
+        await service.pair("loja", number())
+        operator = Operator(service)
+        listening = asyncio.create_task(operator.listen())
+        await operator.ask("POST", "/restart", {"services": ["workers", "sessions", "watchdog"]})
+        assert service._process
+        service._process.terminate()
+        assert await asyncio.wait_for(service._process.wait(), 30) == 0
+        await asyncio.gather(listening, return_exceptions=True)
+        _, stopping, after = service.tail(20_000).partition("Stopping:")
+        assert stopping
+        assert "Restarting" not in after
+
+
+@pytest.mark.timeout(300)
 async def test_a_service_that_waits_for_an_operator(tmp_path: Path, lab: LabClient, number: Numbers) -> None:
     """It answers how it is, refuses the rest, and starts when told; then the whole chain is right, a message included."""
     async with Service(tmp_path / "data", lab, AUTO_INITIALIZE="false") as service:
@@ -120,6 +140,8 @@ async def test_a_service_that_waits_for_an_operator(tmp_path: Path, lab: LabClie
         assert not (await operator.ask("GET", "/status"))["initialized"]
         refused = await service.look("/connections")
         assert (refused.status, refused.body["code"]) == (503, "not_initialized")
+        async with service._session.post(f"{BOOTSTRAP}/restart", json={}) as early:
+            assert (early.status, (await early.json())["code"]) == (503, "not_initialized")
         started = await asyncio.gather(*(operator.ask("POST", "/initialize") for _ in range(3)))
         assert sorted(one["started"] for one in started) == [False, False, True]
         listening = asyncio.create_task(operator.listen(after=0))

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
+from aiohttp import web
+
 from connector import refusals
 from connector.api.bootstrap import StepOf
 from connector.api.stats import Connections, DatabaseFigures, SendFigures, Stats, Summary
@@ -24,6 +26,9 @@ class Operated:
         self.ended = asyncio.Event()
         self.listeners = 0
         self.lifecycle = Lifecycle([Service("sinks", lambda: Condition("running"), _done)], _done, lambda _job: None)
+
+    async def started(self, _app: web.Application) -> None:
+        await self.lifecycle.initialize()
 
     def summary(self) -> Summary:
         return Summary("degraded", "1.2.3", 0.0, True, (("sink_record", "It waits."),))

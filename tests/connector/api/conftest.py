@@ -219,13 +219,14 @@ def build(*, public_metrics: bool = False) -> Rig:
     counted: list[tuple[str, str, int]] = []
     troubles: list[Trouble] = []
     mailing = Mailing(memory, memory)
+    operated = Operated()
     resources = (
         Connections(memory),
         Messages(mailing, memory, memory),
         Atendimentos(memory),
         Tenants(memory, mailing),
         PairLinks(memory),
-        Bootstrap((operated := Operated()).lifecycle, operated, operated, operated),
+        Bootstrap(operated.lifecycle, operated, operated, operated),
         DeadLetters(Letters()),
         Book(Actions()),
     )
@@ -235,7 +236,9 @@ def build(*, public_metrics: bool = False) -> Rig:
         public=public_metrics,
     )
     health = Health(lab=True, sessions=lambda: len(memory.views), troubles=lambda: troubles)
-    return Rig(memory, make_app(key=KEY, health_of=health, resources=resources, telemetry=telemetry), counted, troubles)
+    app = make_app(key=KEY, health_of=health, resources=resources, telemetry=telemetry)
+    app.on_startup.append(operated.started)
+    return Rig(memory, app, counted, troubles)
 
 
 @pytest.fixture

@@ -142,6 +142,9 @@ async def test_the_test_says_whether_everything_is_right(client: Client, house: 
 
 
 async def test_a_restart_is_a_job_to_follow(client: Client, house: House) -> None:
+    early = await client.post(f"{BASE}/restart", json={})
+    assert (early.status, (await early.json())["code"]) == (503, "not_initialized")
+    await house.lifecycle.initialize()
     house.held.clear()
     answer = await client.post(f"{BASE}/restart", json={"services": ["sinks"]})
     job = await answer.json()
