@@ -56,6 +56,7 @@ WEBHOOK_S = 15.0
 WEBHOOK_CONNECTIONS = 32
 
 
+SETTING_OF = {WEBHOOK: "WEBHOOK_URL", ALERT: "ALERT_WEBHOOK_URL"}
 @dataclass(frozen=True, slots=True)
 class Assembly:
     """A service that is built; `lifecycle` starts it. What the HTTP side needs is here by name."""
@@ -86,7 +87,7 @@ class Assembly:
         parts.push_async_callback(store.close)
         board = Board()
         sinks: list[Sink] = [
-            RecordSink(store, board, spool.sends.recorded, up=lambda: embedded is None or embedded.up),
+            RecordSink(store, board, spool.sends.recorded, away=lambda: embedded.away if embedded else None),
             *await _webhooks(settings, data, redact, parts),
         ]
         names = frozenset(sink.name for sink in sinks)
@@ -188,7 +189,9 @@ async def _webhooks(settings: Settings, data: DataDir, redact: Redactor, parts: 
     )
     parts.push_async_callback(http.close)
     sinks = [
-        WebhookSink(WebhookTarget(url.get_secret_value(), secret), http, name=name) for name, url in urls.items() if url
+        WebhookSink(WebhookTarget(url.get_secret_value(), secret, SETTING_OF[name]), http, name=name)
+        for name, url in urls.items()
+        if url
     ]
     for sink in sinks:
         parts.push_async_callback(sink.close)

@@ -16,6 +16,8 @@ from connector.metrics import Metrics
 from connector.pulse import Pulse
 from connector.sights import Seen
 from connector.spool import SinkView
+from sessions.model import SessionId
+from watchdog.checks import Finding
 from watchdog.watchdog import Watchdog
 
 Kind = Literal["embedded", "postgresql", "supabase"]
@@ -54,15 +56,19 @@ class Figures:
                 kind=self.kind, away_seconds=database.away_s if database else None, latency_ms=self.pulse.latency_ms
             ),
             sends=self._sends(),
-            findings=[
-                stats.FindingOf(problem=one.problem, about=one.about, detail=one.sentence)
-                for one in self.watchdog.findings
-            ],
+            findings=[self._finding(one) for one in self.watchdog.findings],
             inbox_bytes=self.seen.figures().inbox_bytes,
             disk_free_bytes=disk.free_bytes if disk else 0,
             disk_low_bytes=disk.low_bytes if disk else 0,
             uptime_seconds=round(self.clock() - self.started_at, 1),
         )
+
+    def _finding(self, one: Finding) -> stats.FindingOf:
+        """Say a session's finding of its connection: nobody knows the other name."""
+        ref = self.seen.connections.refs.get(SessionId(one.about))
+        about = ref.id if ref else one.about
+        detail = one.sentence.replace(one.about, about) if ref else one.sentence
+        return stats.FindingOf(problem=one.problem, about=about, detail=detail)
 
     def _connections(self) -> stats.Connections:
         views = {view.id: view for view in self.seen.fleet.snapshot()}

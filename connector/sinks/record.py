@@ -23,21 +23,20 @@ Keep = Callable[[Mapping[str, str]], Awaitable[None]]
 async def _keep_nothing(_recorded: Mapping[str, str]) -> None: ...
 
 
-def _always() -> bool:
-    return True
+def _not_away() -> None: ...
 
 
 class RecordSink:
     """Hands batches to the store, tells the board what became of messages, and has it kept for sends whose caller waits no more."""
 
     def __init__(
-        self, store: Store, board: Board, keep: Keep = _keep_nothing, *, up: Callable[[], bool] = _always
+        self, store: Store, board: Board, keep: Keep = _keep_nothing, *, away: Callable[[], str | None] = _not_away
     ) -> None:
-        """*up*: whether the database may be asked. One that only just answers may lack its tables still."""
+        """*away*: why the database must not be asked just now. One that only just answers may lack its tables still."""
         self._store = store
         self._board = board
         self._keep = keep
-        self._up = up
+        self._away = away
 
     @property
     def name(self) -> str:
@@ -46,8 +45,8 @@ class RecordSink:
 
     async def deliver(self, rows: list[StoredOut]) -> Verdict:
         """Record *rows* in one transaction. Told again what it already knows, the database changes nothing."""
-        if not self._up():
-            return Wait("The embedded PostgreSQL starts.", usual=True)  # its own keeper says when it does not
+        if why := self._away():
+            return Wait(why, usual=True)  # its own keeper warns of it
         try:
             recorded = await self._store.record([row.body for row in rows])
         except StoreError as error:

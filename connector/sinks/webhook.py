@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import aiohttp
@@ -33,14 +33,17 @@ ALONE_AGAIN = Backoff(first_s=1.0, factor=2.0, cap_s=60.0, jitter=0.0)
 REFUSALS_IN_A_ROW = 20
 """So many refused with nothing taken in between say that it is not the events."""
 _ANSWER_BYTES = 16_384
+SETTING = "WEBHOOK_URL"
+"""What the sentences of `answers` call the address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where events go, and the secret they are signed with: base64, with or without `whsec_` before it."""
+    """Where events go, the secret they are signed with (base64, with or without `whsec_` before it), and the setting of the address."""
 
     url: str
     secret: str
+    setting: str = SETTING
 
 
 class _Identified(msgspec.Struct):
@@ -78,6 +81,7 @@ class WebhookSink:
     ) -> None:
         self.name = name
         self._url = target.url
+        self._setting = target.setting
         self._signer = Webhook(target.secret)
         self._http = http
         self._now = now
@@ -149,9 +153,16 @@ class WebhookSink:
                 self._url, data=row.body, headers=headers, allow_redirects=False, timeout=TIMEOUT
             ) as response:
                 await response.content.read(_ANSWER_BYTES)  # a short answer read to its end keeps the connection
-                return of_status(response.status, response.headers.get("Retry-After"), self._now())
+                return self._named(of_status(response.status, response.headers.get("Retry-After"), self._now()))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            return of_failure(error)
+            return self._named(of_failure(error))
+
+    def _named(self, trouble: Trouble | None) -> Trouble | None:
+        """Name the setting that holds this receiver's address: whoever is told has to correct the right one."""
+        if trouble is None or self._setting == SETTING:
+            return trouble
+        said = trouble.verdict.reason.replace(SETTING, self._setting)
+        return replace(trouble, verdict=replace(trouble.verdict, reason=said))
 
     def _headers(self, row: StoredOut) -> dict[str, str]:
         now = self._now()

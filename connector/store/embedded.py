@@ -24,6 +24,7 @@ READY_S = 120.0
 """After a power cut it reads its log first, which may take a while."""
 STOP_S = 4.0
 LOG_BYTES = 5_000_000
+STARTS = "The embedded PostgreSQL starts."
 Prepare = Callable[[str], Awaitable[object]]
 
 
@@ -78,6 +79,14 @@ class Embedded:
     def up(self) -> bool:
         """Whether it takes calls, its tables brought up to date."""
         return self._view.running is Running.UP
+
+    @property
+    def away(self) -> str | None:
+        """Why it takes no calls just now; None while it does."""
+        if self.up:
+            return None
+        reason = self._view.reason
+        return f"The embedded PostgreSQL does not run ({reason}): its log is {self._cluster.log}." if reason else STARTS
 
     async def until_up(self, timeout: float) -> bool:
         """Wait until it takes calls, and answer whether it does."""

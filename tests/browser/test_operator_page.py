@@ -327,3 +327,56 @@ async def test_the_metrics_open_although_a_link_carries_no_key(told: Told, serve
     await page.locator("#metrics").click()
     await page.wait_for_url("blob:**", timeout=LONG_MS)
     await expect(page.locator("body")).to_contain_text("vigia_told 1")
+
+
+async def test_what_is_wrong_in_the_readers_language(
+    told: Told, serve: Any, open_page: OpenPage, axe: Any, screenshot: Any
+) -> None:
+    """Known sentences in Portuguese, with their values; unknown ones as the service says them, marked as English."""
+    refused = "The webhook's receiver wants other credentials: check WEBHOOK_SECRET on both sides, and the address in WEBHOOK_URL (401)."
+    told.sinks.clear()
+    told.sink("record")
+    told.sink("webhook", "parked", refused, waiting=12, oldest_s=90)
+    told.reasons = (("sink_webhook", f"{refused} (12 rows wait)"), ("news", "Something new."))
+    told.findings = (
+        ("sink_parked", f"The sink webhook is parked, 12 rows wait: {refused}"),
+        ("disk_low", "The disk has 150 MB left: under 100 MB sessions disconnect."),
+    )
+    page = await signed_in(open_page, await serve(told.app()))
+    troubles = page.locator("#troubles li")
+    await expect(troubles).to_have_count(3, timeout=LONG_MS)
+    await expect(troubles.nth(0)).to_have_text(re.compile("^Webhook: O receptor do webhook quer outras .*401.*12"))
+    await expect(troubles.nth(1)).to_have_text("Something new.")
+    await expect(troubles.nth(1)).to_have_attribute("lang", "en")
+    await expect(troubles.nth(2)).to_have_text(re.compile("Restam 150 MB no disco: abaixo de 100 MB"))
+    await expect(page.locator("#queues .reason").last).to_have_text(re.compile("^O receptor do webhook quer outras"))
+    assert await troubles.nth(0).get_attribute("lang") is None
+    await axe(page)
+    await screenshot(page, "operator-wrong-pt")
+    await page.get_by_role("button", name="English").click()
+    await expect(troubles.nth(0)).to_have_text(f"Webhook: {refused} (12 rows wait)")
+    told.findings = told.reasons = ()
+    await expect(troubles).to_have_count(0, timeout=LONG_MS)
+
+
+@pytest.mark.parametrize("width", [DESKTOP, NARROWEST])
+async def test_what_is_known_of_a_connection(
+    told: Told, serve: Any, open_page: OpenPage, axe: Any, screenshot: Any, width: int
+) -> None:
+    """Opened in its row, kept up to date while it is open, and closed again."""
+    page = await signed_in(open_page, await serve(told.app()), width=width)
+    lost = row(page, "loja-norte")
+    facts = lost.locator(".truth")
+    await facts.locator("summary").click()
+    await expect(facts).to_contain_text("Ligada ao WhatsApp", timeout=LONG_MS)
+    await expect(facts).to_contain_text("w0, no ar")
+    await expect(facts).to_contain_text("12 s")
+    await axe(page)
+    await no_sideways(page)
+    await screenshot(page, f"operator-truth-{width}")
+    told.have("loja-norte", "Loja Norte")
+    await expect(facts.locator("div", has_text="Ligada ao WhatsApp")).to_contain_text("sim", timeout=LONG_MS)
+    await page.get_by_role("button", name="English").click()
+    await expect(facts).to_contain_text("Connected to WhatsApp")
+    await facts.locator("summary").click()
+    await expect(facts.locator("dl")).to_be_hidden()

@@ -44,6 +44,7 @@ class Told:
     views: dict[str, ConnectionView] = field(default_factory=dict)
     asked: list[tuple[str, ...]] = field(default_factory=list)
     reasons: tuple[tuple[str, str], ...] = ()
+    findings: tuple[tuple[str, str], ...] = ()
     sinks: list[SinkFigures] = field(default_factory=list)
     away_s: float | None = None
     listed: bool = False
@@ -179,7 +180,7 @@ class Told:
             ],
             database=DatabaseFigures(kind="embedded", away_seconds=self.away_s, latency_ms=1.5),
             sends=SendFigures(sent=1204, failed=3, unknown=1, success_rate=0.997),
-            findings=[FindingOf(problem="p", about="a", detail="d")],
+            findings=[FindingOf(problem=problem, about="a", detail=detail) for problem, detail in self.findings],
             inbox_bytes=0,
             disk_free_bytes=int(41.5 * GB),
             disk_low_bytes=GB,

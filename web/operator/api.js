@@ -69,6 +69,10 @@ export class Api {
     return this.#call("DELETE", `${CONNECTIONS}/${encodeURIComponent(id)}`);
   }
 
+  truth(id) {
+    return this.#call("GET", `${CONNECTIONS}/${encodeURIComponent(id)}/truth`);
+  }
+
   pairLink(id) {
     return this.#call("POST", `${CONNECTIONS}/${encodeURIComponent(id)}/pair-link`, {});
   }

@@ -2,6 +2,7 @@
 
 import { dress } from "../shared/language.js";
 import { ago, clock, masked, number, say, sentence } from "./say.js";
+import { Truth } from "./truth.js";
 
 const KINDS = { connected: "good", connecting: "wait", disconnected: "", error: "bad" };
 const TOOLS_FROM = 6;
@@ -19,9 +20,9 @@ export class Connections {
   #skew = 0;
   #filter = "";
 
-  /** *act(what, connection)* is told of a pressed button: "link", "restart" or "remove". */
-  constructor(act) {
-    this.act = act;
+  /** *act(what, connection)* is told of a pressed button: "link", "restart" or "remove"; *truth(id)* answers what is known of one. */
+  constructor(act, truth) {
+    [this.act, this.truth] = [act, truth];
     this.#search.addEventListener("input", () => this.#show());
     for (const each of ["", ...Object.keys(KINDS)]) this.#filters.append(this.#filterButton(each));
   }
@@ -90,10 +91,12 @@ export class Connections {
       for (const what of ["link", "restart", "remove"]) {
         row.element.querySelector(`.${what}`).addEventListener("click", () => this.act(what, row.connection));
       }
+      row.truth = new Truth(row.element.querySelector(".truth"), () => this.truth(id));
       this.#rows.set(id, row);
     }
     const row = this.#rows.get(id);
     row.connection = connection;
+    row.truth.look();
     this.#fill(row.element, connection);
     return row.element;
   }
@@ -113,6 +116,7 @@ export class Connections {
     time.title = lastEventAt ? clock(lastEventAt) : "";
     find(".link").hidden = !UNPAIRED.has(reason);
     find(".restart").hidden = UNPAIRED.has(reason) || reason === "linking";
+    label(find(".truth summary"), say("truthOf", name));
     label(find(".link"), say("doLinkOf", name));
     label(find(".restart"), say("doRestartOf", name));
     label(find(".remove"), say("doRemoveOf", name));

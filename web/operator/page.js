@@ -17,7 +17,7 @@ let away = null;
 let said;
 
 const service = new Service();
-const connections = new Connections(act);
+const connections = new Connections(act, (id) => api.truth(id));
 
 function act(what, connection) {
   const name = connection.name;

@@ -1,6 +1,7 @@
 /** Says numbers, ages and states in the current language. */
 
 import { language, speaker, tag } from "../shared/language.js";
+import { inPortuguese } from "./causes.js";
 import { reasons } from "./reasons.js";
 import { texts } from "./texts.js";
 
@@ -46,6 +47,16 @@ export function masked(phone) {
 /** What a connection's state means. */
 export function sentence(connection) {
   return language() === "en" ? (reasons[connection.reason] ?? connection.message) : connection.message;
+}
+
+/** Put what is wrong into *element*: in the current language where it is known, and marked as English where it is not. */
+export function tellCause(element, detail, before = "") {
+  const portuguese = language() === "pt" ? inPortuguese(detail) : "";
+  const text = before + (portuguese || detail);
+  if (element.textContent === text) return;
+  element.textContent = text;
+  if (portuguese) element.removeAttribute("lang");
+  else element.lang = "en";
 }
 
 /** What went wrong, for a person. */

@@ -2,10 +2,11 @@
 
 import { dress } from "../shared/language.js";
 import { put } from "./connections.js";
-import { number, say, size, span } from "./say.js";
+import { number, say, size, span, tellCause } from "./say.js";
 
 const KINDS = { running: "good", waiting: "wait", parked: "bad" };
 const BEHIND_S = 10;
+const SAID = /^(sink_parked|worker_given_up|spool:.*)$/; // by the status already
 
 export class Service {
   #queues = document.getElementById("queues");
@@ -16,7 +17,7 @@ export class Service {
     document.getElementById("lab").hidden = !status.lab;
     for (const part of ["connections", "queues", "service"]) document.getElementById(`${part}-section`).hidden = !stats;
     document.getElementById("asleep").hidden = Boolean(stats);
-    this.#showTroubles(status);
+    this.#showTroubles(status, stats?.findings ?? []);
     if (!stats) return;
     this.#showQueues(stats.sinks);
     this.#showFigures(status, stats);
@@ -36,17 +37,16 @@ export class Service {
     document.getElementById("troubles").replaceChildren();
   }
 
-  #showTroubles({ status, reasons }) {
+  #showTroubles({ status, reasons }, findings) {
     const list = document.getElementById("troubles");
-    const told = reasons.map(({ detail }) => detail);
-    if ([...list.children].map((each) => each.textContent).join("\n") === told.join("\n")) return;
-    list.replaceChildren(...told.map((detail) => {
-      const item = document.createElement("li");
-      item.className = `notice ${status === "unready" ? "bad" : "wait"}`;
-      item.lang = "en"; // as the service says it
-      item.textContent = detail;
-      return item;
-    }));
+    const found = findings.filter(({ problem }) => !SAID.test(problem)).map(({ detail }) => ({ code: "", detail }));
+    const told = [...reasons, ...found];
+    while (list.children.length > told.length) list.lastElementChild.remove();
+    told.forEach(({ code, detail }, place) => {
+      const item = list.children[place] ?? list.appendChild(document.createElement("li"));
+      item.className = `notice ${code && status === "unready" ? "bad" : "wait"}`;
+      tellCause(item, detail, code.startsWith("sink_") ? `${queue(code.slice(5))}: ` : "");
+    });
   }
 
   #showQueues(sinks) {
@@ -64,13 +64,12 @@ export class Service {
   #fill(element, { name, state, reason, waiting, oldestSeconds, delivered, dead }) {
     const find = (part) => element.querySelector(part);
     const behind = state === "running" && (oldestSeconds ?? 0) > BEHIND_S;
-    put(find("h3"), ["record", "webhook"].includes(name) ? say(name) : name);
+    put(find("h3"), queue(name));
     put(find(".badge"), say(behind ? "behind" : state));
     find(".badge").className = `badge ${behind ? "wait" : KINDS[state]}`;
     find(".reason").hidden = !reason;
     find(".reason").classList.toggle("bad", state === "parked");
-    find(".reason").lang = "en";
-    put(find(".reason"), reason);
+    tellCause(find(".reason"), reason);
     put(find(".waits"), number(waiting));
     put(find(".oldest"), waiting ? span(oldestSeconds ?? 0) : "–");
     put(find(".delivered"), number(delivered));
@@ -98,6 +97,10 @@ export class Service {
     const made = Object.entries(figures).map(([word, value]) => figure(say(word), value, alarms.has(word)));
     if (place.textContent !== made.map((each) => each.textContent).join("")) place.replaceChildren(...made);
   }
+}
+
+function queue(name) {
+  return ["record", "webhook", "alert"].includes(name) ? say(name) : name;
 }
 
 function figure(name, value, alarm) {

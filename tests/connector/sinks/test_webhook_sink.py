@@ -311,3 +311,13 @@ async def until(fact: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not fact():  # noqa: ASYNC110 - what a receiver took has no event
             await asyncio.sleep(0.005)
+
+
+async def test_it_names_the_setting_that_holds_its_address(receiver: Receiver, server) -> None:
+    """Whoever is told corrects the right one: there are two."""
+    receiver.says(1, 404)
+    async with aiohttp.ClientSession() as http:
+        sink = WebhookSink(Target(str(server.make_url("/hook")), SECRET, "ALERT_WEBHOOK_URL"), http, name="alert")
+        found = await sink.deliver([row(1)])
+        await sink.close()
+    assert found == Park("The webhook's receiver knows nothing at this path: correct ALERT_WEBHOOK_URL (404).")

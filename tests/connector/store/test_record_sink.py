@@ -55,10 +55,10 @@ async def test_what_is_refused_is_answered_with_its_reason(teller, error: type[S
 
 
 async def test_a_database_that_is_being_made_ready_is_not_asked(teller) -> None:
-    ready = False
-    sink = RecordSink(teller.store, Board(), up=lambda: ready)
-    assert isinstance(await sink.deliver(rows(teller.came("A"))), Wait)
-    ready = True
+    why: str | None = "It starts."
+    sink = RecordSink(teller.store, Board(), away=lambda: why)
+    assert await sink.deliver(rows(teller.came("A"))) == Wait("It starts.", usual=True)
+    why = None
     assert await sink.deliver(rows(teller.came("A"))) == Delivered()
 
 
