@@ -28,6 +28,11 @@ from sessions.state import Status as SessionStatus
 RECORD, WEBHOOK = "record", "webhook"
 MAX_CHANGES = 10_000
 _ASKED = "asked for over the API"
+WITHOUT_SESSION = "without_session"
+"""The reason of a connection whose session's record is gone or cannot be read: it is shown, and can be deleted."""
+_WITHOUT_SESSION = (
+    "O registro desta conexão não pode ser lido: restaure-o de uma cópia, ou exclua a conexão e crie-a de novo."
+)
 REMOVED = "removed:"
 """Before the id of a connection that was deleted: what its session still left in the inboxes goes where it belongs."""
 
@@ -43,6 +48,7 @@ class Sessions(Protocol):
     async def pair_code(self, session: SessionId, phone: str) -> Code: ...
     async def logout(self, session: SessionId) -> bool: ...
     async def remove(self, session: SessionId) -> bool: ...
+    def discard(self, session: SessionId) -> None: ...
 
 
 class Local(Protocol):
@@ -195,8 +201,10 @@ class Connections:
         """Log out at WhatsApp and remove its files; answers whether the phone still lists it as a linked device."""
         kept = self._known(connection_id)
         session = SessionId(kept.session)
-        confirmed = await self._fleet.remove(session)
+        confirmed = await self._removed(session)
         await self.settled()
+        if self._known(connection_id).session != kept.session:
+            raise UnknownConnection  # somebody else removed it meanwhile, and another has its name
         known = replace(_known_of(kept), name=kept.id)
         del self._kept[kept.id]
         await self._local.delete(kept.id)
@@ -204,6 +212,13 @@ class Connections:
         self._forgotten(kept.id)
         self._noted("delete", kept.id, _ASKED)
         return not confirmed
+
+    async def _removed(self, session: SessionId) -> bool:
+        try:
+            return await self._fleet.remove(session)
+        except UnknownSession:  # nobody knows whether a phone lists it
+            self._fleet.discard(session)
+            return False
 
     async def restart(self, connection_id: str) -> ConnectionView:
         """Connect again. Raises `NotConnected` when no phone is linked."""
@@ -278,7 +293,10 @@ class Connections:
             return None  # it was removed meanwhile
 
     def _view(self, kept: Connection) -> ConnectionView:
-        session = self._fleet.view(SessionId(kept.session))
+        try:
+            session = self._fleet.view(SessionId(kept.session))
+        except UnknownSession:
+            return _without_session(kept)
         known = _known_of(kept)
         identity = session.identity
         silent = session.silent_s
@@ -324,6 +342,27 @@ def _truth(connection_id: str, it: Truth) -> TruthView:
         event_seconds=it.event_s,
         sent_seconds=it.sent_s,
         keepalive_errors=it.keepalive_errors,
+    )
+
+
+def _without_session(kept: Connection) -> ConnectionView:
+    known = _known_of(kept)
+    return ConnectionView(
+        connection_id=kept.id,
+        name=kept.name,
+        owner_id=kept.owner_id,
+        company_id=kept.company_id,
+        status=SessionStatus.ERROR.value,
+        reason=WITHOUT_SESSION,
+        message=_WITHOUT_SESSION,
+        phone=None,
+        jid=None,
+        lid=None,
+        connected_at=_moment(known.connected_at_ms),
+        disconnected_at=_moment(known.disconnected_at_ms),
+        last_event_at=None,
+        created_at=datetime.fromtimestamp(kept.created_us / 1e6, UTC),
+        lab=False,
     )
 
 

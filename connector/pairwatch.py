@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from connector.connections import WITHOUT_SESSION
 from connector.facts import ConnectionRef
 from connector.refusals import UnknownConnection
 from connector.views import ConnectionView
@@ -129,6 +130,9 @@ class PairWatch:
                 stirred = self._stirs.next(SessionId(self._connections.ref(connection_id).session))
                 view = await self._connections.get(connection_id)
             except (UnknownConnection, UnknownSession):
+                yield EndedNews(GONE)
+                return
+            if view.reason == WITHOUT_SESSION:
                 yield EndedNews(GONE)
                 return
             if (now := StateNews(view.reason, view.name)) != state:

@@ -235,6 +235,11 @@ class Fleet:
             self.register.remove(session)
             return confirmed
 
+    def discard(self, session: SessionId) -> None:
+        """Delete the files of a session whose record could not be read. One that is known is for `remove`."""
+        if session not in self._sessions:
+            self.register.remove(session)
+
     async def end_pairing(self, session: SessionId) -> None:
         """Break a pairing off, if there is one under way; a session that is linked goes on."""
         await self._end_pairing(session)

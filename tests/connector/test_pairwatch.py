@@ -119,6 +119,15 @@ async def test_a_code_is_told_once_and_the_next_as_soon_as_it_is_there() -> None
     assert bench.asked == 5
 
 
+async def test_a_connection_without_a_session_has_nothing_to_pair() -> None:
+    """Its record was damaged: there is nothing to wait for."""
+    bench = Bench([FIRST], reason="without_session")
+    async with bench.looking() as news:
+        assert await news() == EndedNews("gone")
+        assert await over(news)
+    assert not bench.asked
+
+
 async def test_signs_of_life_while_there_is_no_news() -> None:
     """So that a reader who left is noticed."""
     bench = Bench([FIRST])

@@ -25,4 +25,5 @@ export const reasons = {
   locked: "Another process still holds this session: trying again.",
   crash_loop: "The engine crashed too often and was stopped: see the log, then restart it.",
   isolated: "The engine fails whenever this session is open: it was set apart from the others, and is tried again now and then.",
+  without_session: "The record of this connection cannot be read: restore it from a copy, or delete the connection and make it anew.",
 };

@@ -16,6 +16,7 @@ from connector.api.assets import Assets
 from connector.api.health import Health
 from connector.api.operator import Operator
 from connector.api.server import make_app
+from connector.connections import WITHOUT_SESSION
 from sessions.state import Reason
 
 Client = TestClient[web.Request, web.Application]
@@ -169,9 +170,10 @@ async def test_the_pages_of_this_service() -> None:
 
 
 def test_the_page_knows_what_every_reason_means() -> None:
-    """In the service's own English; the API says it in Portuguese."""
+    """In the service's own English; the API says it in Portuguese. One is no session's: the connection has none."""
     page = (Path(__file__).parents[3] / "web/operator/reasons.js").read_text("utf-8")
     told = dict(re.findall(r'^  (\w+): ("[^"]*"),$', page, re.MULTILINE))
+    assert told.pop(WITHOUT_SESSION)
     assert {code: json.loads(text) for code, text in told.items()} == {
         one.code: one.value.en.replace("{detail}", "") for one in Reason
     }

@@ -66,8 +66,13 @@ class ToldFleet:
         return True
 
     async def remove(self, session: SessionId) -> bool:
+        self.view(session)
         del self.views[session]
         return False
+
+    def discard(self, session: SessionId) -> None:
+        assert session not in self.views
+        self.asked.append(f"discard {session}")
 
     async def on_whatsapp(self, session: SessionId, phone: str) -> str | None:
         self.asked.append(phone)

@@ -42,6 +42,26 @@ async def test_the_same_again_is_answered_and_another_is_refused(house):
     assert len(house.fleet.views) == 1
 
 
+async def test_one_without_a_session_hides_no_other_and_can_be_removed(telling):
+    """Its record was damaged, or the service was killed while it was removed."""
+    house = telling
+    for name in ("loja", "outra"):
+        await house.connections.create(ConnectionIn(name, name, "dono", None))
+    session = SessionId(house.connections.ref("loja").session)
+    del house.fleet.views[session]
+    shown = await house.connections.list(None, None, None, 10, 0)
+    assert [(one.connection_id, one.reason) for one in shown.items] == [
+        ("loja", "without_session"),
+        ("outra", "never_paired"),
+    ]
+    assert (await house.connections.get("loja")).status == "error"
+    assert await house.connections.delete("loja"), "a phone may list it still"
+    assert house.fleet.asked == [f"discard {session}"]
+    assert (await house.connections.list(None, None, None, 10, 0)).total == 1
+    with pytest.raises(UnknownConnection):
+        await house.connections.delete("loja")
+
+
 async def test_lists_are_of_one_owner_company_or_status(house):
     for number in range(5):
         await house.connections.create(ConnectionIn(f"c{number}", "x", f"dono{number % 2}", None))
