@@ -158,6 +158,7 @@ class Running:
         fleet = self.seen.fleet
         connected = self._connected()
         starts = {one.name: one.starts for one in fleet.workers()}
+        fleet.revive()  # who asks for this may have seen to what made them crash
         fleet.recycle("an operator restarts the workers")
         await self._until(lambda: all(one.starts > starts.get(one.name, 0) for one in fleet.workers()))
         await self._until(lambda: connected <= self._connected())
