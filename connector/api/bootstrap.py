@@ -17,6 +17,8 @@ from connector.lifecycle import Condition, Job, Name
 
 BASE = "/api/whatsapp-bootstrap"
 _TAG = "bootstrap"
+_LAST = 2**62
+"""No event has a higher number."""
 
 
 class BootstrapPort(Protocol):
@@ -135,7 +137,7 @@ class HowLong(Query):
 class Since(Query):
     """After which event to begin: the number in the `id` of the last one that arrived."""
 
-    after: Annotated[int, Field(ge=0, le=2**62)] | None = None
+    after: Annotated[int, Field(ge=0, le=_LAST)] | None = None
 
 
 class Bootstrap:
@@ -214,10 +216,7 @@ class Bootstrap:
 
         `after`, or the header Last-Event-ID, begins after that event; `gap` comes first where messages of meanwhile may be missing.
         """
-        last = request.headers.get("Last-Event-ID", "")
-        after = (
-            query.after if query.after is not None else int(last[:19]) if last.isascii() and last.isdigit() else None
-        )
+        after = query.after if query.after is not None else _last(request)
         return await answer(request, self._events, after)
 
     def _states(self) -> list[ServiceState]:
@@ -225,6 +224,12 @@ class Bootstrap:
             ServiceState(name=name, state=one.state, detail=one.detail)
             for name, one in self._services.conditions().items()
         ]
+
+
+def _last(request: web.Request) -> int | None:
+    """Answer the number that a browser which comes back sends; what is no such number is none."""
+    told = request.headers.get("Last-Event-ID", "")
+    return min(int(told[:19]), _LAST) if told.isascii() and told.isdigit() else None
 
 
 def _job(job: Job) -> JobOf:

@@ -222,9 +222,11 @@ async def test_who_comes_back_goes_on_where_it_was(client: Client, house: House,
 
 
 @pytest.mark.parametrize("last", ["", "x", "-1", "９", "9" * 400])
-async def test_a_header_that_is_no_number_is_none(client: Client, last: str) -> None:
+async def test_a_header_that_is_no_number_of_an_event_ends_no_stream(client: Client, house: House, last: str) -> None:
     async with client.get(f"{BASE}/events", headers={"Last-Event-ID": last}) as stream:
-        assert stream.status == 200
+        assert await lines(stream, 1) == [": hello"]
+        house.events.publish(Nothing(), "serviceStarted")
+        assert (await lines(stream, 3))[1] == "event: serviceStarted"
 
 
 async def test_a_gap_is_told(client: Client) -> None:
