@@ -209,8 +209,8 @@ def _changes(connections: Connections, metrics: Metrics, events: Events, stirs: 
             events.publish(StateChange(reason=now.reason.code, message=now.sentence("pt")), name, ref)
         if before.reason is Reason.CONNECTED and now.reason is not Reason.CONNECTED:
             metrics.connection_lost(now.reason.code)
-            lost.setdefault(session, now.since)
-        elif now.reason in UNPAIRED:
+            lost[session] = now.since
+        if now.reason in UNPAIRED:  # what comes back then is another link: nothing has healed
             lost.pop(session, None)
         elif now.reason is Reason.CONNECTED and (since := lost.pop(session, None)) is not None:
             metrics.connection_back(now.since - since)
