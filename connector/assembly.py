@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -47,6 +48,7 @@ from connector.strays import Strays
 from sessions.engine import Lab, Launch
 from sessions.fleet import Fleet, Options
 from sessions.model import SessionId
+from sessions.pairing import Code
 from sessions.ports import Changed
 from sessions.redaction import Redactor
 from sessions.state import UNPAIRED, Reason, State
@@ -54,9 +56,9 @@ from watchdog.watchdog import Watchdog
 
 WEBHOOK_S = 15.0
 WEBHOOK_CONNECTIONS = 32
-
-
 SETTING_OF = {WEBHOOK: "WEBHOOK_URL", ALERT: "ALERT_WEBHOOK_URL"}
+
+
 @dataclass(frozen=True, slots=True)
 class Assembly:
     """A service that is built; `lifecycle` starts it. What the HTTP side needs is here by name."""
@@ -103,7 +105,7 @@ class Assembly:
             told=events.pass_on,
             noted=audit.by_operator,
         )
-        fleet = _fleet(settings, data, _changes(connections, metrics, events, stirs := Stirs()))
+        fleet = _fleet(settings, data, _changes(connections, metrics, events, stirs := Stirs()), connections.coded)
         ask = Parts(connections, fleet, spool.sends, board, names, spool.outbox.next_version, ended=metrics.send_ended)
         outbound = Outbound(ask)
         drainers = [Drainer(sink, spool.outbox) for sink in sinks]
@@ -222,7 +224,9 @@ def _changes(connections: Connections, metrics: Metrics, events: Events, stirs: 
     return changed
 
 
-def _fleet(settings: Settings, data: DataDir, changed: Changed) -> Fleet:
+def _fleet(settings: Settings, data: DataDir, changed: Changed, coded: Callable[[SessionId, Code], None]) -> Fleet:
     lab = settings.lab and Lab(proxy=settings.lab.proxy, ca=settings.lab.ca, root_key=settings.lab.root_key)
-    options = Options(per_worker=settings.sessions_per_worker, max_pairings=settings.max_pairings, changed=changed)
+    options = Options(
+        per_worker=settings.sessions_per_worker, max_pairings=settings.max_pairings, changed=changed, coded=coded
+    )
     return Fleet(data.path, Launch(spool=data.path / "spool", lab=lab), options)

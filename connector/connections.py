@@ -83,6 +83,7 @@ class Change:
     before: State
     now: State
     at_ms: int
+    code: Code | None = None  # to scan, in this state
 
 
 class Connections:
@@ -108,6 +109,7 @@ class Connections:
         self._fleet: Sessions
         self._kept: dict[str, Connection] = {}
         self._refs: dict[SessionId, ConnectionRef] = {}
+        self._codes: dict[SessionId, Code] = {}
         self._changes: asyncio.Queue[Change] = asyncio.Queue(MAX_CHANGES)
         self._making = asyncio.Lock()
 
@@ -128,15 +130,19 @@ class Connections:
 
     def changed(self, session: SessionId, before: State, now: State) -> None:
         """Take note of a session's change; what it means is told by `run`."""
+        if now.reason is not Reason.WAITING_SCAN:
+            self._codes.pop(session, None)
         self._changes.put_nowait(Change(session, before, now, int(self._clock() * 1000)))
 
     def tell_again(self) -> None:
         """Have `run` tell the record of every connection as it is: what it was told before may have looked old to it."""
         for kept in self._kept.values():
-            session = SessionId(kept.session)
-            with suppress(UnknownSession):  # not started yet: it is told when it is
-                state = self._fleet.view(session).state
-                self._changes.put_nowait(Change(session, state, state, int(state.since * 1000)))
+            self._tell_as_it_is(SessionId(kept.session))
+
+    def coded(self, session: SessionId, code: Code) -> None:
+        """Take note of a code to scan: the record has it while it may be scanned."""
+        self._codes[session] = code
+        self._tell_as_it_is(session)
 
     async def run(self) -> None:
         """Tell the sinks of every change, in order, until cancelled."""
@@ -257,6 +263,12 @@ class Connections:
         if not connection.id.startswith(REMOVED):
             self._kept[connection.id] = connection
 
+    def _tell_as_it_is(self, session: SessionId) -> None:
+        with suppress(UnknownSession):  # not started yet: it is told when it is
+            state = self._fleet.view(session).state
+            code = self._codes.get(session)
+            self._changes.put_nowait(Change(session, state, state, int(state.since * 1000), code))
+
     async def _tell(self, change: Change) -> None:
         ref = self._refs.get(change.session)
         if ref is None:
@@ -273,6 +285,8 @@ class Connections:
             "jid": identity.jid if identity else None,
             "lid": identity.lid if identity else None,
             "at_ms": change.at_ms,
+            **_scanned(change.code, self._clock()),
+            "seen_at_ms": self._seen_ms(change.session),
         }
         event = _event(stamp, ref, change, told)
         if event is not None:
@@ -285,6 +299,13 @@ class Connections:
                 if fact is not None and sink in self._sinks
             ]
         )
+
+    def _seen_ms(self, session: SessionId) -> int | None:
+        try:
+            silent = self._fleet.view(session).silent_s
+        except UnknownSession:
+            return None  # it was removed meanwhile
+        return None if silent is None else int((self._clock() - silent) * 1000)
 
     def _identity(self, session: SessionId) -> Identity | None:
         try:
@@ -376,6 +397,13 @@ def _after(change: Change, known: Known) -> Known:
     if change.before.reason is Reason.CONNECTED:
         return replace(known, disconnected_at_ms=change.at_ms)
     return known
+
+
+def _scanned(code: Code | None, now: float) -> facts.Fact:
+    """What the record shows to be scanned: nothing that is of no use any more."""
+    if code is None or code.expires_at <= now:
+        return {"qr_code": None, "qr_expires_at_ms": None}
+    return {"qr_code": code.text, "qr_expires_at_ms": int(code.expires_at * 1000)}
 
 
 def _event(stamp: Stamp, ref: ConnectionRef, change: Change, told: facts.Fact) -> facts.Fact | None:

@@ -33,6 +33,7 @@ from watchdog.watchdog import Watchdog
 DRAINED_S = 3.0  # what sinks may still take when the service stops; the rest stays on disk
 KNOWN_VERSIONS_S = 2.0  # how long a start waits for a database of others to say which versions it holds
 BACK_S = 60.0
+TELL_EVERY_S = 300.0
 LOOK_EVERY_S = 0.1
 
 
@@ -93,6 +94,7 @@ class Running:
         expire = housekeeping.expire(seen.spool, kept_s, self.metrics.letters_expired)
         background.run(parts, expire, "expire-dead-letters")
         background.run(parts, seen.connections.run(), "connections")
+        background.run(parts, self._tell_now_and_then(), "last-seen")
         parts.push_async_callback(seen.fleet.stop)
         await seen.fleet.start()
         background.run(parts, self._recover(int(time.time() * 1_000_000)), "recover-sends")
@@ -188,6 +190,12 @@ class Running:
         for name in job.services:
             why = job.errors.get(name, "asked for over the API")
             self.audit.note("operator", "restart", name, why, done=name not in job.errors)
+
+    async def _tell_now_and_then(self) -> None:
+        """The record says when each session was last seen alive: it may not grow old while nothing changes."""
+        while True:
+            await asyncio.sleep(TELL_EVERY_S)
+            self.seen.connections.tell_again()
 
     # -- the queues ---------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import Context  # a pairing outlives the request that asked for it, and must not bear its name
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from loguru import logger
@@ -31,6 +32,7 @@ from sessions.turns import Turns
 
 SEND_S = 20.0
 CODE_WAIT_S = 20.0
+GONE_S = 10.0
 FORGIVEN_S = (
     86_400.0  # one that ends its worker is tried and isolated again every half hour: so long without that, it is cured
 )
@@ -40,14 +42,19 @@ def nobody(_session: SessionId, _before: State, _now: State) -> None:
     """Take no note of a change."""
 
 
+def unshown(_session: SessionId, _code: Code) -> None:
+    """Take no note of a code."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a fleet runs. `changed` is told of each session's changes, `line` hears what workers print."""
+    """How a fleet runs. `changed` is told of each session's changes, `coded` of each code to scan, `line` hears what workers print."""
 
     per_worker: int = 25
     max_pairings: int = 4
     budget: Budget | None = None
     changed: Changed = nobody
+    coded: Callable[[SessionId, Code], None] = unshown
     line: Callable[[str, str], None] = lambda worker, text: logger.debug("{}: {}", worker, text)
     clock: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
@@ -282,6 +289,7 @@ class Fleet:
 
     async def _while_pairing(self, session: SessionId, ask: Callable[[Pairing], Coroutine[None, None, Code]]) -> Code:
         """Ask a session's pairing, and hear at once when it ends instead."""
+        await self._gone(session)
         pairing, task = self._pairing(session)
         asking = asyncio.ensure_future(ask(pairing))
         try:
@@ -295,6 +303,11 @@ class Fleet:
         task.result()  # why it could not begin
         raise AlreadyConnected
 
+    async def _gone(self, session: SessionId) -> None:
+        """Let a pairing that has ended go: who asks after its end was told asks for the next one."""
+        if session in self._pairings and self._pairings[session][0].ended:
+            await asyncio.wait({self._pairings[session][1]}, timeout=GONE_S)
+
     def _pairing(self, session: SessionId) -> tuple[Pairing, asyncio.Task[None]]:
         one = self._session(session)
         self._require_staying(session)
@@ -303,7 +316,8 @@ class Fleet:
         if session not in self._pairings:
             if len(self._pairings) >= self._options.max_pairings:
                 raise Busy("As many pairings as are allowed at once are under way: try again in a minute.")
-            pairing = Pairing(session, self.register.database(session), self.engine.throwaway, one.move)
+            coded = partial(self._options.coded, session)
+            pairing = Pairing(session, self.register.database(session), self.engine.throwaway, one.move, coded)
             task = asyncio.create_task(self._pair(one, pairing), name=f"pairing-{session[:8]}", context=Context())
             self._pairings[session] = (pairing, task)
             task.add_done_callback(lambda done: self._paired(session, done))

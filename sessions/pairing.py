@@ -49,12 +49,19 @@ class Pairing:
     """One attempt to link a phone. `run` carries it through; meanwhile `qr` and `code` answer what to show."""
 
     def __init__(
-        self, session: SessionId, database: Path, throwaway: Throwaway, move: Callable[[Reason], None]
+        self,
+        session: SessionId,
+        database: Path,
+        throwaway: Throwaway,
+        move: Callable[[Reason], None],
+        coded: Callable[[Code], None] = lambda _code: None,
     ) -> None:
+        """*coded* is told of each code to scan."""
         self._session = session
         self._database = database
         self._throwaway = throwaway
         self._move = move
+        self._coded = coded
         self._worker: WorkerProcess | None = None
         self._code: Code | None = None
         self._typed: tuple[str, Code] | None = None
@@ -68,6 +75,11 @@ class Pairing:
         self._begun = False
         self._connected = False
         self._news: asyncio.Queue[frames.Notice] = asyncio.Queue(1000)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it came to nothing, and only its worker has still to go."""
+        return self._over not in (None, Reason.LINKING)
 
     async def run(self) -> Identity:
         """Carry the pairing through to credentials that are free to be used.
@@ -96,7 +108,7 @@ class Pairing:
         async with asyncio.timeout(wait_s):
             async with self._changed:
                 await self._changed.wait_for(lambda: self._over or self._identity or self._fresh())
-        if self._over not in (None, Reason.LINKING):
+        if self.ended:
             raise PairingEnded(self._sentence)
         if self._identity or self._code is None:
             raise AlreadyConnected
@@ -175,6 +187,7 @@ class Pairing:
         async with self._changed:
             self._code = Code(code, time.time() + life, attempt)
             self._changed.notify_all()
+        self._coded(self._code)
 
     def _begin(self, reason: Reason) -> None:
         self._begun = True

@@ -12,7 +12,9 @@ create table public.whatsapp_sessions (
   phone           text,
   jid             text,
   lid             text,
-  qr_code         text,
+  qr_code         text,           -- what a QR code says, only while it may be scanned
+  qr_expires_at   timestamptz,
+  last_seen_at    timestamptz,    -- the session's last sign of life, as of the last news of it
   connected_at    timestamptz,
   disconnected_at timestamptz,
   version         bigint not null default 0,

@@ -156,6 +156,8 @@ language sql security invoker set search_path = '' as $$
          owner_id = fact #>> '{connection,owner_id}', company_id = fact #>> '{connection,company_id}',
          status = fact ->> 'status', reason = fact ->> 'reason',
          phone = fact ->> 'phone', jid = fact ->> 'jid', lid = fact ->> 'lid',
+         qr_code = fact ->> 'qr_code', qr_expires_at = to_timestamp((fact ->> 'qr_expires_at_ms')::float8 / 1000),
+         last_seen_at = coalesce(to_timestamp((fact ->> 'seen_at_ms')::float8 / 1000), s.last_seen_at),
          connected_at = case when fact ->> 'status' = 'connected' and s.status <> 'connected'
                              then to_timestamp((fact ->> 'at_ms')::float8 / 1000) else s.connected_at end,
          disconnected_at = case when fact ->> 'status' <> 'connected' and s.status = 'connected'

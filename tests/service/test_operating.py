@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 
 from benchmarks.rig import Numbers
 from benchmarks.service import Receiver, Service
 from benchmarks.traffic import Traffic
 from benchmarks.verdict import Judge
+from connector.store.cluster import Cluster
 from lab.client import LabClient
 
 BOOTSTRAP = "/api/whatsapp-bootstrap"
@@ -146,7 +148,13 @@ async def test_a_service_that_waits_for_an_operator(tmp_path: Path, lab: LabClie
         assert sorted(one["started"] for one in started) == [False, False, True]
         listening = asyncio.create_task(operator.listen(after=0))
         mine = number()
-        await service.pair("loja", mine)
+        await lab.phone(mine, "Loja")
+        await service.recorded("/atendimentos/active")  # the database is up
+        await service.ask("POST", "/connections", {"connectionId": "loja", "name": "Loja", "ownerId": "dono"})
+        shown = (await service.ask("GET", "/connections/loja/qr", wait=30))["code"]
+        assert (await in_the_table(service))["qr_code"] == shown
+        await lab.scan(mine, shown)
+        await service.connected(1, "loja")
         await operator.until("connected", connectionId="loja")
         tested = await operator.ask("POST", "/test")
         wrong = [step for step in tested["steps"] if step["status"] not in ("ok", "warn")]
@@ -155,6 +163,7 @@ async def test_a_service_that_waits_for_an_operator(tmp_path: Path, lab: LabClie
         assert {"engine", "database", "probe", "queues", "sessions", "message"} <= {
             step["name"] for step in tested["steps"]
         }
+        assert await gone_from_the_table(service)
         stats = await operator.ask("GET", "/stats")
         assert stats["connections"]["byReason"] == {"connected": 1}
         status = await operator.ask("GET", "/status")
@@ -172,3 +181,27 @@ async def test_a_service_that_waits_for_an_operator(tmp_path: Path, lab: LabClie
         assert all(one["number"] > last for one in again.heard)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+async def in_the_table(service: Service) -> dict[str, Any]:
+    """Answer the one row of whatsapp_sessions, once it says that a code waits to be scanned."""
+    connection = await asyncpg.connect(Cluster.at(service.data / "postgres").url)
+    try:
+        async with asyncio.timeout(UP_S):
+            while True:
+                row = await connection.fetchrow("select reason, qr_code from public.whatsapp_sessions")
+                if row and row["qr_code"]:
+                    return dict(row)
+                await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
+
+
+async def gone_from_the_table(service: Service) -> bool:
+    """Answer whether the code of a phone that is linked is nobody's to read any more."""
+    connection = await asyncpg.connect(Cluster.at(service.data / "postgres").url)
+    try:
+        row = await connection.fetchrow("select status, qr_code, last_seen_at from public.whatsapp_sessions")
+        return bool(row) and row["qr_code"] is None and row["status"] == "connected"
+    finally:
+        await connection.close()

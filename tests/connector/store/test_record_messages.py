@@ -194,3 +194,15 @@ async def test_a_connections_row_follows_the_newest_word(teller, store: Store) -
         datetime.fromtimestamp(1_700_000_003, UTC),
     )
     assert await store.newest_version() == down["version"]
+
+
+async def test_a_connections_row_has_a_code_only_while_it_is_told_and_the_last_sign_of_life(teller, store: Store) -> None:
+    seen = 1_700_000_001_000
+    await teller.tell(teller.state("connecting", qr_code="2@code", qr_expires_at_ms=1_700_000_060_000, seen_at_ms=seen))
+    (row,) = (await store.sessions(**BOUNDS)).items
+    assert (row.qr_code, row.qr_expires_at) == ("2@code", datetime.fromtimestamp(1_700_000_060, UTC))
+    assert row.last_seen_at == datetime.fromtimestamp(1_700_000_001, UTC)
+    await teller.tell(teller.state("connected", qr_code=None, qr_expires_at_ms=None, seen_at_ms=None))
+    (row,) = (await store.sessions(**BOUNDS)).items
+    assert (row.qr_code, row.qr_expires_at) == (None, None)
+    assert row.last_seen_at == datetime.fromtimestamp(1_700_000_001, UTC)

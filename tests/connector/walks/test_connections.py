@@ -11,6 +11,7 @@ from connector.connections import Connections
 from connector.refusals import ConnectionConflict, UnknownConnection
 from connector.views import ConnectionIn
 from sessions.model import SessionId
+from sessions.pairing import Code
 from sessions.state import Reason, State
 
 SHOP = ConnectionIn("loja", "Loja", "dono", "empresa")
@@ -156,3 +157,25 @@ async def test_what_is_known_of_one(telling):
     assert (found.as_of_seconds, found.heard_seconds, found.logged_in) == (1.0, 2.0, None)
     with pytest.raises(UnknownConnection):
         await telling.connections.truth("other")
+
+
+async def test_a_code_is_in_the_record_only_while_it_may_be_scanned(telling):
+    """A page that reads the table shows it; nobody finds one there that is of no use any more."""
+    house = telling
+    await house.connections.create(SHOP)
+    session = await _tell(house, Reason.NEVER_PAIRED, Reason.WAITING_SCAN)
+    for attempt in (1, 2):
+        house.connections.coded(session, Code(f"2@code{attempt}", 1e11, attempt))
+        await house.connections.settled()
+    house.connections.coded(session, Code("2@over", 1.0, 3))
+    await house.connections.settled()
+    await _tell(house, Reason.WAITING_SCAN, Reason.LINKING)
+    await house.connections.settled()
+    told = [(one["reason"], one["qr_code"], one["qr_expires_at_ms"] is None) for one in await house.told("record")]
+    assert told[-4:] == [
+        ("waiting_scan", "2@code1", False),
+        ("waiting_scan", "2@code2", False),
+        ("waiting_scan", None, True),
+        ("linking", None, True),
+    ]
+    assert "2@code" not in str(await house.told("webhook"))
