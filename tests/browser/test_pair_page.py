@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,24 +16,24 @@ from connector.refusals import UnknownLink
 from sessions.errors import Busy, EngineRefused, PairingEnded
 
 MASKED = "+55 11 •••••-0001"
-LOOKS: dict[str, tuple[list[News], str, str]] = {
-    "preparing": ([state("never_paired")], "Preparando o código", "Getting the code ready"),
-    "code": ([state(), code(42)], "O código muda sozinho", "The code changes by itself"),
-    "logged-out": ([state("logged_out"), state(), code(42)], "removeu a conexão anterior", "removed the connection"),
-    "linking": ([state(), code(), state("linking")], "Celular vinculado", "Phone linked"),
-    "connected": ([state(), code(), ConnectedNews("5511987650001")], "WhatsApp conectado", "WhatsApp is connected"),
-    "already": ([state("connected"), ConnectedNews("5511987650001")], "já está conectado", "is connected already"),
-    "ended": ([state(), code(), EndedNews("pairing_ended")], "O tempo para ler o código acabou", "time to scan"),
-    "passkey": ([state(), EndedNews("passkey_required")], "chave de acesso", "asks for a passkey"),
-    "outdated": ([state(), EndedNews("outdated")], "precisa ser atualizado", "needs an update"),
-    "whatsapp-away": ([state(), EndedNews("whatsapp_unreachable")], "O WhatsApp não respondeu", "WhatsApp did not answer"),
-    "fault": ([state(), EndedNews("fault")], "Algo deu errado", "Something went wrong"),
-    "busy": ([state("never_paired"), HeldUpNews("busy")], "Muitas pessoas", "Many people are linking"),
-    "disk": ([state("never_paired"), HeldUpNews("disk_full")], "sem espaço em disco", "out of disk space"),
-    "engine": ([state("never_paired"), HeldUpNews("worker_gone")], "está se preparando", "is getting ready"),
-    "stopped": ([state("stopped")], "Conexão parada a pedido", "stopped on request"),
-    "banned": ([state("banned")], "O WhatsApp bloqueou este número", "WhatsApp has banned"),
-    "gone": ([state(), EndedNews("gone")], "Este link não vale mais", "link is not valid"),
+LOOKS: dict[str, tuple[Callable[[], list[News]], str, str]] = {
+    "preparing": (lambda: [state("never_paired")], "Preparando o código", "Getting the code ready"),
+    "code": (lambda: [state(), code(42)], "O código muda sozinho", "The code changes by itself"),
+    "logged-out": (lambda: [state("logged_out"), state(), code(42)], "removeu a conexão anterior", "removed the connection"),
+    "linking": (lambda: [state(), code(), state("linking")], "Celular vinculado", "Phone linked"),
+    "connected": (lambda: [state(), code(), ConnectedNews("5511987650001")], "WhatsApp conectado", "WhatsApp is connected"),
+    "already": (lambda: [state("connected"), ConnectedNews("5511987650001")], "já está conectado", "is connected already"),
+    "ended": (lambda: [state(), code(), EndedNews("pairing_ended")], "O tempo para ler o código acabou", "time to scan"),
+    "passkey": (lambda: [state(), EndedNews("passkey_required")], "chave de acesso", "asks for a passkey"),
+    "outdated": (lambda: [state(), EndedNews("outdated")], "precisa ser atualizado", "needs an update"),
+    "whatsapp-away": (lambda: [state(), EndedNews("whatsapp_unreachable")], "O WhatsApp não respondeu", "WhatsApp did not answer"),
+    "fault": (lambda: [state(), EndedNews("fault")], "Algo deu errado", "Something went wrong"),
+    "busy": (lambda: [state("never_paired"), HeldUpNews("busy")], "Muitas pessoas", "Many people are linking"),
+    "disk": (lambda: [state("never_paired"), HeldUpNews("disk_full")], "sem espaço em disco", "out of disk space"),
+    "engine": (lambda: [state("never_paired"), HeldUpNews("worker_gone")], "está se preparando", "is getting ready"),
+    "stopped": (lambda: [state("stopped")], "Conexão parada a pedido", "stopped on request"),
+    "banned": (lambda: [state("banned")], "O WhatsApp bloqueou este número", "WhatsApp has banned"),
+    "gone": (lambda: [state(), EndedNews("gone")], "Este link não vale mais", "link is not valid"),
 }  # fmt: skip
 
 
@@ -49,7 +50,7 @@ async def test_each_look(
 ) -> None:
     """The right words; nothing that somebody cannot use; nothing wider than the screen."""
     news, pt, en = LOOKS[look]
-    page = await shown(serve, open_page, news, language=language, width=width, dark=dark)
+    page = await shown(serve, open_page, news(), language=language, width=width, dark=dark)
     words = pt if language == "pt-BR" else en
     await page.get_by_text(words).first.wait_for(state="attached")
     await page.wait_for_function("words => document.querySelector('main').innerText.includes(words)", arg=words)
