@@ -1,6 +1,8 @@
 """Starts a local WhatsApp with two phones, the service connected to it, and a page that plays the whole job by clicks.
 
 Ctrl-C ends them, last first. What is kept lies in data/lab, apart from real accounts; DATA_DIR chooses another folder.
+The service runs in that folder: a `.env.supabase` of the project is for real accounts, and a demonstration must not write to its
+database nor call its webhook. What is set in the environment holds.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ from urllib.parse import urlsplit
 from lab_page import serving
 from lab_story import CONNECTION, CUSTOMER, SHOP, Places, Story
 
-from connector import settings
+from connector.settings import ENV_FILE
 
+ROOT = Path(__file__).resolve().parents[1]
 DRAIN_S = 15
 PR_SET_PDEATHSIG = 1
 READY = re.compile(r"Vigia is ready on (\S+); the API key is (?:in )?(.+)\.")
@@ -37,6 +40,7 @@ KEY={key}
 API={api}
 CONTROL={control}
 """
+LEFT_ALONE = "{file} is left alone: it is for real accounts. What is set in the environment holds."
 NEXT = """
 The whole job by clicks:  {page}
 The API to try out:       {service}/docs
@@ -63,7 +67,9 @@ def main() -> int:
         wanted["LOG_LEVEL"] = os.environ.get(
             "LOG_LEVEL", "WARNING"
         )  # the page asks every second: a line each tells nobody anything
-        with child("connector", "serve", DATA_DIR=str(folder / "service"), **wanted) as service:
+        if Path(ENV_FILE).exists():
+            print(LEFT_ALONE.format(file=ENV_FILE), flush=True)
+        with child("connector", "serve", folder=folder, DATA_DIR=str(folder / "service"), **wanted) as service:
             ready = first_line(service)
             if said := READY.fullmatch(ready.strip()):
                 print(ready, end="", flush=True)
@@ -93,11 +99,10 @@ async def play(service: subprocess.Popen[str], places: Places, key_file: str, fo
 
 
 def key(said: str) -> str:
-    """Answer the API key, which *said* names: the file it lies in, or else a setting."""
+    """Answer the API key, which *said* names: the file it lies in, or else the environment."""
     if Path(said).is_absolute():
         return Path(said).read_text("utf-8").strip()
-    given = settings.load().api_key
-    return given.get_secret_value() if given else ""
+    return os.environ.get("API_KEY", "")
 
 
 def write_names(folder: Path, places: Places, key_file: str) -> Path:
@@ -135,11 +140,16 @@ def opener_of(environment: Mapping[str, str], which: Callable[[str], str | None]
 
 
 @contextmanager
-def child(module: str, *arguments: str, **more: str) -> Generator[subprocess.Popen[str]]:
-    """Run a module of this project as a child that Ctrl-C does not reach: we end our children ourselves, last first."""
+def child(module: str, *arguments: str, folder: Path | None = None, **more: str) -> Generator[subprocess.Popen[str]]:
+    """Run a module of this project in *folder* as a child that Ctrl-C does not reach: we end our children ourselves, last first."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        env={**os.environ, **more},
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+            **more,
+        },
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -103,3 +103,18 @@ def test_the_page_opens_for_a_person_at_a_desktop(own_folder: Path, terminal: bo
     assert opened.exists() is terminal
     os.close(person)
     os.close(desk)
+
+
+def test_what_is_for_real_accounts_is_left_alone(own_folder: Path) -> None:
+    """A demonstration writes to no database and calls no webhook that a file names; what the environment says holds."""
+    theirs = "SUPABASE_DB_URL=postgresql://nobody@127.0.0.1:1/theirs\nWEBHOOK_URL=http://127.0.0.1:1/theirs\nAPI_KEY=theirs-theirs-theirs\n"
+    (own_folder / ".env.supabase").write_text(theirs)
+    with running(free_port(), API_KEY="ours-ours-ours-ours-ours") as run:
+        assert ".env.supabase is left alone" in run.said
+        service = run.address("The API to try out").removesuffix("/docs")
+        headers = {"X-API-KEY": "ours-ours-ours-ours-ours"}
+        stats = ask(f"{service}/api/whatsapp-bootstrap/stats", **headers)
+        assert stats["database"]["kind"] == "embedded"
+        assert [sink["name"] for sink in stats["sinks"]] == ["record"]
+        assert ask(f"{run.page}/state")["connection"]["connectionId"] == "loja"
+        end(run)
