@@ -31,13 +31,12 @@ LOOK_S = 0.05
 SECRET_KEY = "sb_secret_of_the_local_endpoint"  # noqa: S105 - it opens a database of one test
 PUBLISHABLE_KEY = "sb_publishable_of_the_local_endpoint"
 JWT_SECRET = "what signs the tokens of people who exist in tests only"  # noqa: S105 - the same
-# One connection: each new one grants its rights anew, and two at once stumble over each other.
 _CONFIG = """
 [api]
 port = {port}
 [db]
 driver = "postgres"
-url = "postgres:///{database}?max=1"
+url = "postgres:///{database}"
 [auth]
 enabled = true
 jwt_secret = "{jwt_secret}"

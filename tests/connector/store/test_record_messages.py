@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from ways import every_way
 
-from connector.store.errors import Rejected
+from connector.store.errors import Offline, Rejected
+from connector.store.rows import Recorded
 from connector.store.store import Conflict, Store
 
 pytestmark = every_way
@@ -104,9 +105,19 @@ async def test_after_an_end_a_new_one_begins_and_an_old_message_told_again_does_
     assert reopened.data_fim is None
 
 
+async def recorded_in_the_end(store: Store, facts: list[bytes]) -> list[Recorded]:
+    """Tell it again where the database had no time, as the queue does: the local endpoint stumbles over connections that begin at once."""
+    for _ in range(5):
+        try:
+            return await store.record(facts)
+        except Offline:
+            await asyncio.sleep(0)
+    return await store.record(facts)
+
+
 async def test_at_once_from_many_sides_one_atendimento_opens(teller, store: Store) -> None:
     facts = [[msgspec.json.encode(teller.came(f"M{n}-{m}")) for m in range(5)] for n in range(8)]
-    recorded = await asyncio.gather(*(store.record(batch) for batch in facts))
+    recorded = await asyncio.gather(*(recorded_in_the_end(store, batch) for batch in facts))
     (atendimento,) = {one.atendimento_id for batch in recorded for one in batch}
     assert atendimento
     page = await store.messages(atendimento, **BOUNDS)
@@ -196,7 +207,9 @@ async def test_a_connections_row_follows_the_newest_word(teller, store: Store) -
     assert await store.newest_version() == down["version"]
 
 
-async def test_a_connections_row_has_a_code_only_while_it_is_told_and_the_last_sign_of_life(teller, store: Store) -> None:
+async def test_a_connections_row_has_a_code_only_while_it_is_told_and_the_last_sign_of_life(
+    teller, store: Store
+) -> None:
     seen = 1_700_000_001_000
     await teller.tell(teller.state("connecting", qr_code="2@code", qr_expires_at_ms=1_700_000_060_000, seen_at_ms=seen))
     (row,) = (await store.sessions(**BOUNDS)).items
