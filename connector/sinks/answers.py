@@ -23,7 +23,7 @@ class Trouble:
 
 
 _PARKED = {
-    401: "wants other credentials: check WEBHOOK_SECRET on both sides, and the address in WEBHOOK_URL",
+    401: "does not let us in: check WEBHOOK_SECRET on both sides, and the address in WEBHOOK_URL",
     403: "refuses us: check WEBHOOK_SECRET on both sides, and what stands between it and this service",
     404: "knows nothing at this path: correct WEBHOOK_URL",
     405: "takes no POST at this path: correct WEBHOOK_URL",

@@ -36,7 +36,7 @@ ELSEWHERE = "SUPABASE_URL is not the address of this Supabase project: copy the 
 NO_POSTGREST = (
     "what answers under SUPABASE_URL is not Supabase: a proxy or a login page stands between, or the address is wrong"
 )
-PROXY = "a proxy on the way to Supabase wants a user and a password: correct HTTPS_PROXY"
+PROXY = "a proxy on the way to Supabase wants a password and a user: correct HTTPS_PROXY"
 AWAY = "Supabase cannot reach its database"
 BUSY = "Supabase is busy"
 FAULT = "Supabase has a fault of its own"

@@ -48,7 +48,7 @@ class Rejected(StoreError):
 _OLD_SCHEMA = "the database's tables are not this Vigia's: run `vigia migrate`"
 _REMEDIES = {
     "25006": "the database takes no writes: give it disk space, or switch read-only off",
-    "28": "the database refuses this user or password: correct DATABASE_URL",
+    "28": "the database refuses this password or user: correct DATABASE_URL",
     "3D": "there is no database of that name: create it, or correct DATABASE_URL",
     "42501": "the database user lacks a right: connect as the user that ran `vigia migrate`",
     "42P01": _OLD_SCHEMA,

@@ -333,7 +333,7 @@ async def test_what_is_wrong_in_the_readers_language(
     told: Told, serve: Any, open_page: OpenPage, axe: Any, screenshot: Any
 ) -> None:
     """Known sentences in Portuguese, with their values; unknown ones as the service says them, marked as English."""
-    refused = "The webhook's receiver wants other credentials: check WEBHOOK_SECRET on both sides, and the address in WEBHOOK_URL (401)."
+    refused = "The webhook's receiver does not let us in: check WEBHOOK_SECRET on both sides, and the address in WEBHOOK_URL (401)."
     told.sinks.clear()
     told.sink("record")
     told.sink("webhook", "parked", refused, waiting=12, oldest_s=90)
@@ -345,11 +345,15 @@ async def test_what_is_wrong_in_the_readers_language(
     page = await signed_in(open_page, await serve(told.app()))
     troubles = page.locator("#troubles li")
     await expect(troubles).to_have_count(3, timeout=LONG_MS)
-    await expect(troubles.nth(0)).to_have_text(re.compile("^Webhook: O receptor do webhook quer outras .*401.*12"))
+    await expect(troubles.nth(0)).to_have_text(
+        re.compile("^Webhook: O receptor do webhook não nos deixa entrar.*401.*12")
+    )
     await expect(troubles.nth(1)).to_have_text("Something new.")
     await expect(troubles.nth(1)).to_have_attribute("lang", "en")
     await expect(troubles.nth(2)).to_have_text(re.compile("Restam 150 MB no disco: abaixo de 100 MB"))
-    await expect(page.locator("#queues .reason").last).to_have_text(re.compile("^O receptor do webhook quer outras"))
+    await expect(page.locator("#queues .reason").last).to_have_text(
+        re.compile("^O receptor do webhook não nos deixa entrar")
+    )
     assert await troubles.nth(0).get_attribute("lang") is None
     await axe(page)
     await screenshot(page, "operator-wrong-pt")

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -17,6 +18,7 @@ from connector.sinks.causes import of_store
 from connector.spool.sink import Poison
 from connector.store import causes
 from connector.store.errors import Misconfigured, Offline, StoreError, of_sqlstate
+from sessions.redaction import Redactor
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "web/operator/causes.js").read_text("utf-8")
@@ -73,6 +75,10 @@ def refused() -> Iterator[StoreError]:
     )
 
 
+def receiver_said(status: int) -> answers.Trouble | None:
+    return answers.of_status(status, None, datetime.now(UTC))
+
+
 def test_what_the_code_says() -> None:
     """Every sentence with which a queue waits or is parked, and every finding of the watchdog."""
     found = list(spoken())
@@ -88,9 +94,7 @@ def test_what_the_database_is_refused_with() -> None:
 
 def test_what_receivers_answer() -> None:
     """Every status, and no answer at all."""
-    from datetime import UTC, datetime
-
-    troubles = [answers.of_status(status, None, datetime.now(UTC)) for status in range(300, 600)]
+    troubles = [receiver_said(status) for status in range(300, 600)]
     troubles += [
         answers.of_failure(error)
         for error in (InternalAddress(), aiohttp.InvalidURL("x"), TimeoutError(), aiohttp.ServerDisconnectedError())
@@ -100,6 +104,14 @@ def test_what_receivers_answer() -> None:
     assert said(
         "The webhook's receiver refuses this event (422). So it did to the last 21: check WEBHOOK_SECRET on both sides."
     )
+
+
+def test_the_log_says_what_to_do() -> None:
+    """What hides secrets there takes none of it for one: "password: correct" looked like a password. Codes of eight letters do."""
+    redact = Redactor()
+    spoken_of = [*spoken(), *(of_store(error).reason for error in refused())]
+    spoken_of += [one.verdict.reason for status in range(300, 600) if (one := receiver_said(status))]
+    assert [text for text in spoken_of if "PGRST" not in text and redact(text) != text] == []
 
 
 @pytest.mark.parametrize(("english", "portuguese"), PAIRS)
