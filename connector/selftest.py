@@ -26,7 +26,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """What is tried. One test at a time: who asks meanwhile is told of the one under way."""
+    """What is tried. One test at a time: who asks meanwhile waits for a turn."""
 
     settings: Settings
     database: Callable[[], Database]

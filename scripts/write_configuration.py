@@ -62,6 +62,8 @@ The three `WHATSAPP_LAB_*` settings belong together: all of them, or none. With 
 | `sessions/` | the credentials of every linked account: as good as its password |
 | `spool/` | what arrived and is not yet where it belongs |
 | `postgres/` | the embedded database, while no other is named; `postgres.log` beside it is its own log |
+| `audit/` | the book of what operators and the watchdog did |
+| `webhook-secret` | the generated secret that events are signed with |
 | `logs/combined.log` | everything from `LOG_LEVEL` on |
 | `logs/error.log` | errors only |
 | `logs/server.log` | the life of the service and its HTTP requests |
