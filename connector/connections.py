@@ -176,8 +176,12 @@ class Connections:
                 created_us=int(self._clock() * 1_000_000),
                 body=msgspec.json.encode(Known()),
             )
-            await self._keep(made)
-        session = SessionId(made.session)
+            session = SessionId(made.session)
+            try:
+                await self._keep(made)
+            except BaseException:  # nobody knows its name: each new try would leave another behind
+                await self._fleet.remove(session)
+                raise
         state = self._fleet.view(session).state
         self.changed(session, state, state)
         return self._view(made), True

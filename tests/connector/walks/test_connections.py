@@ -9,6 +9,7 @@ import pytest
 
 from connector.connections import Connections
 from connector.refusals import ConnectionConflict, UnknownConnection
+from connector.spool import SpoolFull
 from connector.views import ConnectionIn
 from sessions.model import SessionId
 from sessions.pairing import Code
@@ -41,6 +42,20 @@ async def test_the_same_again_is_answered_and_another_is_refused(house):
     with pytest.raises(ConnectionConflict):
         await house.connections.create(ConnectionIn("loja", "Outra", "dono", "empresa"))
     assert len(house.fleet.views) == 1
+
+
+async def test_one_that_cannot_be_kept_leaves_no_session_behind(house, monkeypatch):
+    """The disk is full, and the caller tries again and again."""
+
+    async def full(_connection: object) -> None:
+        raise SpoolFull("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.spool.connections, "put", full)
+        with pytest.raises(SpoolFull):
+            await house.connections.create(SHOP)
+    assert house.fleet.views == {}
+    assert (await house.connections.create(SHOP))[1]
 
 
 async def test_one_without_a_session_hides_no_other_and_can_be_removed(telling):
