@@ -33,9 +33,8 @@ from sessions.turns import Turns
 SEND_S = 20.0
 CODE_WAIT_S = 20.0
 GONE_S = 10.0
-FORGIVEN_S = (
-    86_400.0  # one that ends its worker is tried and isolated again every half hour: so long without that, it is cured
-)
+FORGIVEN_S = 86_400.0
+"""One that ends its worker is tried every half hour, and isolated again: so long without that, it is cured."""
 
 
 def nobody(_session: SessionId, _before: State, _now: State) -> None:
