@@ -179,7 +179,8 @@ class PairPage:
 
     async def _stop(self, _app: web.Application) -> None:
         for end in self._streams:
-            end.reschedule(asyncio.get_running_loop().time())
+            if not end.expired():  # one that has only just ended by itself takes no other time
+                end.reschedule(asyncio.get_running_loop().time())
 
 
 def event(name: str, told: Mapping[str, object]) -> bytes:

@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from told_pairing import CODE, LINK, Told, code, state
 
 from connector.api import pair
+from connector.api.assets import Assets
 from connector.api.health import Health
 from connector.api.pairlinks import PairLinks
 from connector.api.server import make_app
@@ -130,6 +131,19 @@ async def test_a_stream_ends_by_itself(browser: Browser, monkeypatch: pytest.Mon
     monkeypatch.setattr(pair, "LONGEST_S", 0.3)
     async with browser.get(EVENTS) as answer:
         await asyncio.wait_for(answer.content.read(), 20)
+
+
+async def test_a_stream_that_ends_by_itself_this_moment_does_not_fail_the_stop(told: Told) -> None:
+    """Its time is over, and it is still on its way out."""
+    port: Any = told
+    page = pair.PairPage(Assets.read(), port, port, port, time.time)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0) as end:
+            with page._kept(end, "loja"):
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await page._stop(web.Application())
 
 
 async def test_a_stream_does_not_hold_up_the_stop_of_the_service(told: Told) -> None:
