@@ -137,13 +137,17 @@ async def test_a_stream_that_ends_by_itself_this_moment_does_not_fail_the_stop(t
     """Its time is over, and it is still on its way out."""
     port: Any = told
     page = pair.PairPage(Assets.read(), port, port, port, time.time)
-    with pytest.raises(TimeoutError):
+
+    async def stream() -> None:
         async with asyncio.timeout(0) as end:
             with page._kept(end, "loja"):
                 try:
                     await asyncio.Event().wait()
                 finally:
                     await page._stop(web.Application())
+
+    with pytest.raises(TimeoutError):
+        await stream()
 
 
 async def test_a_stream_does_not_hold_up_the_stop_of_the_service(told: Told) -> None:
