@@ -30,6 +30,9 @@ FUNCTIONS = (
 UP_S = 150.0
 SLOW_S = 1.0
 _AWAY = "Look whether it runs and whether the address is right; until then everything waits on disk."
+_OWN_AWAY = (
+    "The service starts it again by itself; the end of {} says why it ended. Until then everything waits on disk."
+)
 _MIGRATE = "Run `vigia migrate` (over REST: put what `vigia migrate --print` prints into the SQL editor)."
 _GRANT = "As the database's owner run: grant {} to {};"
 
@@ -41,7 +44,7 @@ async def database(ground: Ground) -> Finding:
         began = time.monotonic()
         greeting = await ground.database.greet()
     except StoreError as error:
-        return _trouble(error)
+        return _trouble(error, _remedy(ground))
     took = time.monotonic() - began
     if took > SLOW_S:
         return warned(
@@ -130,7 +133,7 @@ async def _embedded(ground: Ground) -> str:
     ground.parts.push_async_callback(own.stop)
     await own.start()
     if not await own.until_up(UP_S):
-        raise Offline(f"the embedded PostgreSQL does not start: {own.view.reason or 'no reason is known'}")
+        raise Offline(f"the embedded PostgreSQL does not start ({own.view.reason or 'no reason is known'})")
     return own.url
 
 
@@ -138,9 +141,15 @@ async def _leave(_url: str) -> None:
     return None
 
 
-def _trouble(error: StoreError) -> Finding:
+def _remedy(ground: Ground) -> str:
+    if ground.found is None or ground.found.database or ground.found.supabase:
+        return _AWAY  # somebody else's
+    return _OWN_AWAY.format(Cluster.at(ground.data.path / "postgres").log)
+
+
+def _trouble(error: StoreError, remedy: str = _AWAY) -> Finding:
     """The database's own sentences say after a colon what to do; where they do not, it has to come back."""
     sentence = f"{str(error)[:1].upper()}{str(error)[1:]}".rstrip(".")
     if ": " in sentence:
         return told(f"{sentence}.")
-    return failed(f"{sentence}.", _AWAY)
+    return failed(f"{sentence}.", remedy)

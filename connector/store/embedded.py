@@ -25,6 +25,7 @@ READY_S = 120.0
 STOP_S = 4.0
 LOG_BYTES = 5_000_000
 STARTS = "The embedded PostgreSQL starts."
+DOWN = "The embedded PostgreSQL does not run: the end of {} in the data folder says why."
 Prepare = Callable[[str], Awaitable[object]]
 
 
@@ -85,8 +86,7 @@ class Embedded:
         """Why it takes no calls just now; None while it does."""
         if self.up:
             return None
-        reason = self._view.reason
-        return f"The embedded PostgreSQL does not run ({reason}): its log is {self._cluster.log}." if reason else STARTS
+        return DOWN.format(self._cluster.log.name) if self._view.reason else STARTS
 
     async def until_up(self, timeout: float) -> bool:
         """Wait until it takes calls, and answer whether it does."""

@@ -6,7 +6,7 @@
 const causes = {
   // The database
   "The embedded PostgreSQL starts.": "O PostgreSQL embutido está iniciando.",
-  "The embedded PostgreSQL does not run ({}): its log is {}.": "O PostgreSQL embutido não roda ({}): o log dele é {}.",
+  "The embedded PostgreSQL does not run: the end of {} in the data folder says why.": "O PostgreSQL embutido não roda: o fim de {} na pasta de dados diz por quê.",
   "The database cannot be reached ({}).": "O banco de dados não pode ser alcançado ({}).",
   "The connection to the database ended ({}).": "A conexão com o banco de dados caiu ({}).",
   "The database answered {} ({}).": "O banco de dados respondeu {} ({}).",

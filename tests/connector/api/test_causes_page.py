@@ -17,6 +17,7 @@ from connector.sinks import answers
 from connector.sinks.causes import of_store
 from connector.spool.sink import Poison
 from connector.store import causes
+from connector.store.embedded import DOWN, STARTS
 from connector.store.errors import Misconfigured, Offline, StoreError, of_sqlstate
 from sessions.redaction import Redactor
 
@@ -83,6 +84,7 @@ def test_what_the_code_says() -> None:
     """Every sentence with which a queue waits or is parked, and every finding of the watchdog."""
     found = list(spoken())
     assert len(found) > 20
+    found += [STARTS, DOWN.format("postgres.log")]
     assert [text for text in found if not said(text)] == []
 
 

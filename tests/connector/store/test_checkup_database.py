@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -12,6 +13,8 @@ from connector import checkup
 from connector.checkup import Finding, Ground, Status
 from connector.checkup import database as steps
 from connector.checkup.ground import Database
+from connector.datadir import DataDir
+from connector.settings import Settings
 from connector.store.cluster import Cluster
 from connector.store.driver import Connection, Target, connect
 from connector.store.postgres import Postgres
@@ -71,6 +74,16 @@ async def test_nobody_answers() -> None:
     assert [found[name].status for name in NAMES[1:]] == [Status.SKIPPED] * 4
     assert found["probe"].detail == "skipped, because `database` failed"
     assert "secret" not in str(found)
+
+
+async def test_the_services_own_does_not_answer(tmp_path: Path) -> None:
+    """Where its log is; there is no address that could be wrong."""
+    nobody = Postgres(Target.of("postgresql://u@127.0.0.1:1/x"), connections=1)
+    async with Ground(database=nobody, found=Settings.model_construct(), folder=DataDir(tmp_path)) as ground:
+        (found,) = [one.finding async for one in checkup.run(STEPS[:1], ground)]
+    await nobody.close()
+    assert found.detail == "The database cannot be reached (ConnectionRefusedError)."
+    assert f"{tmp_path / 'postgres.log'} says why" in found.remedy
 
 
 async def test_a_wrong_password(cluster: Cluster, url: str, sql: Connection) -> None:

@@ -103,6 +103,25 @@ async def test_from_nothing_to_rows_through_a_kill_and_a_second_start(folder: Pa
         assert closed(Cluster.at(folder).sockets)
 
 
+async def test_one_that_does_not_start_says_where_to_look(folder: Path) -> None:
+    """To say that it starts would be no help to whoever has to mend it; once it runs there is nothing to say."""
+    async with running(folder) as embedded:
+        assert embedded.away is None
+        settings = folder / "postgresql.conf"
+        kept = settings.read_text()
+        settings.write_text(f"{kept}\nnonsense\n")
+        assert embedded.view.pid is not None
+        os.kill(embedded.view.pid, signal.SIGKILL)
+        await until(lambda: embedded.view.restarts >= 2)
+        assert (
+            embedded.away
+            == "The embedded PostgreSQL does not run: the end of postgres.log in the data folder says why."
+        )
+        settings.write_text(kept)
+        assert await embedded.until_up(UP_S)
+        assert embedded.away is None
+
+
 async def test_callers_may_come_before_it_is_up(folder: Path, teller) -> None:
     embedded = Embedded(folder, migrate)
     async with calling(embedded) as store:
