@@ -53,9 +53,26 @@ async def new_project(url: str) -> None:
         await connection.close()
 
 
+_KEEP_RIGHTS = """
+create schema if not exists tests;
+create or replace function tests.keep_rights() returns event_trigger language plpgsql as $keep$
+begin
+  if current_setting('tests.keeping', true) = 'on' then return; end if;
+  perform set_config('tests.keeping', 'on', false);
+  execute $rights${rights}$rights$;
+  perform set_config('tests.keeping', 'off', false);
+end $keep$;
+drop event trigger if exists tests_keep_rights;
+create event trigger tests_keep_rights on ddl_command_end when tag in ('GRANT') execute function tests.keep_rights();
+"""
+
+
 async def restore_rights(sql: Connection) -> None:
-    """At its start it grants everything on every table to everybody, which Supabase does not: the migrations' own rights again."""
-    await sql.execute("\n".join(right for each in migrations() for right in _RIGHTS.findall(each.sql)))
+    """Each new connection of it grants everything on every table to everybody, which Supabase does not: the migrations' own rights again,
+    now and whenever it does so."""
+    rights = "\n".join(right for each in migrations() for right in _RIGHTS.findall(each.sql))
+    await sql.execute(rights)
+    await sql.execute(_KEEP_RIGHTS.replace("{rights}", rights))
 
 
 def look_again(lite: Lite) -> None:
