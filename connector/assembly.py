@@ -14,7 +14,6 @@ from connector.audit import Audit
 from connector.connections import Connections
 from connector.datadir import DataDir
 from connector.events import Events
-from connector.events.registry import StateChange
 from connector.events.stream import ALERT, WEBHOOK
 from connector.figures import Figures, Kind
 from connector.guard import outgoing
@@ -29,7 +28,7 @@ from connector.pairlinks import PairLinks
 from connector.pairwatch import PairWatch, Stirs
 from connector.pulse import Pulse
 from connector.records import Records
-from connector.running import Running, event_of
+from connector.running import Running, announcer
 from connector.selftest import SelfTest
 from connector.settings import Settings
 from connector.sights import Eyes, Hands, Seen, Tally
@@ -103,9 +102,10 @@ class Assembly:
             time.time,
             metrics.forget,
             told=events.pass_on,
+            turned=announcer(events),
             noted=audit.by_operator,
         )
-        fleet = _fleet(settings, data, _changes(connections, metrics, events, stirs := Stirs()), connections.coded)
+        fleet = _fleet(settings, data, _changes(connections, metrics, stirs := Stirs()), connections.coded)
         ask = Parts(connections, fleet, spool.sends, board, names, spool.outbox.next_version, ended=metrics.send_ended)
         outbound = Outbound(ask)
         drainers = [Drainer(sink, spool.outbox) for sink in sinks]
@@ -200,15 +200,13 @@ async def _webhooks(settings: Settings, data: DataDir, redact: Redactor, parts: 
     return list(sinks)
 
 
-def _changes(connections: Connections, metrics: Metrics, events: Events, stirs: Stirs) -> Changed:
+def _changes(connections: Connections, metrics: Metrics, stirs: Stirs) -> Changed:
     """Tell the connections of a session's change, and those who look at its pairing; count what that means."""
     lost: dict[SessionId, float] = {}  # since when, unix seconds
 
     def changed(session: SessionId, before: State, now: State) -> None:
         connections.changed(session, before, now)
         stirs.ring(session)
-        if before.reason is not now.reason and (ref := connections.refs.get(session)) and (name := event_of(now)):
-            events.publish(StateChange(reason=now.reason.code, message=now.sentence("pt")), name, ref)
         if before.reason is Reason.CONNECTED and now.reason is not Reason.CONNECTED:
             metrics.connection_lost(now.reason.code)
             lost[session] = now.since

@@ -97,6 +97,7 @@ class Connections:
         clock: Callable[[], float],
         forgotten: Callable[[str], None] = lambda _connection_id: None,
         told: Callable[[facts.Fact], None] = lambda _fact: None,
+        turned: Callable[[ConnectionRef, State, State], None] = lambda _ref, _before, _now: None,
         noted: Noted = unnoted,
     ) -> None:
         self._local = local
@@ -105,6 +106,7 @@ class Connections:
         self._clock = clock
         self._forgotten = forgotten
         self._told = told
+        self._turned = turned
         self._noted = noted
         self._fleet: Sessions
         self._kept: dict[str, Connection] = {}
@@ -303,6 +305,7 @@ class Connections:
                 if fact is not None and sink in self._sinks
             ]
         )
+        self._turned(ref, change.before, change.now)
 
     def _seen_ms(self, session: SessionId) -> int | None:
         try:

@@ -14,7 +14,8 @@ from connector import background, housekeeping, observer
 from connector.audit import Audit
 from connector.connections import RECORD
 from connector.events import Events
-from connector.events.registry import Nothing, Restart
+from connector.events.registry import Nothing, Restart, StateChange
+from connector.facts import ConnectionRef
 from connector.housekeeping import CatchUp
 from connector.lifecycle import Condition, Job, Lifecycle, Service
 from connector.metrics import Metrics
@@ -37,7 +38,17 @@ TELL_EVERY_S = 300.0
 LOOK_EVERY_S = 0.1
 
 
-def event_of(now: State) -> str | None:
+def announcer(events: Events) -> Callable[[ConnectionRef, State, State], None]:
+    """Answer what makes an event of a session's new state, beside `connected` and `disconnected`, which come before it."""
+
+    def announce(ref: ConnectionRef, before: State, now: State) -> None:
+        if before.reason is not now.reason and (name := _event_of(now)):
+            events.publish(StateChange(reason=now.reason.code, message=now.sentence("pt")), name, ref)
+
+    return announce
+
+
+def _event_of(now: State) -> str | None:
     """Answer the event that a session's new state is, beside `connected` and `disconnected`."""
     if now.reason is Reason.DEAF:
         return "sessionDeaf"

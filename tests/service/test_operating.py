@@ -177,6 +177,8 @@ async def test_a_service_that_waits_for_an_operator(tmp_path: Path, lab: LabClie
         await lab.fault((await service.ask("GET", "/connections/loja"))["jid"], "removed")
         told = await again.until("sessionNeedsYou", connectionId="loja")
         assert told["severity"] == "critical"
+        types = [one["type"] for one in again.heard]
+        assert types.index("disconnected") < types.index("sessionNeedsYou")
         assert told["data"]["reason"] == "logged_out"
         assert all(one["number"] > last for one in again.heard)
         listening.cancel()
