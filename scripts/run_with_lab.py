@@ -43,6 +43,7 @@ CONTROL={control}
 LEFT_ALONE = "{file} is left alone: it is for real accounts. What is set in the environment holds."
 NEXT = """
 The whole job by clicks:  {page}
+The operator's page:      {service}/   (it asks for the key)
 The API to try out:       {service}/docs
 Local WhatsApp:           {control}   ({phones})
 

@@ -121,6 +121,7 @@ async def test_a_pairing_that_is_over_is_begun_anew_by_keyboard(serve: Any, open
     """Nothing begins by itself; the button does, and the focus is not lost when it goes."""
     told = Told(first=[state(), code(60)])
     page = await open_page(f"{await serve(told.app())}/pair/{LINK}")
+    await page.locator("#to-code").wait_for()  # what is not shown yet takes no focus
     await page.locator("#to-code").focus()
     told.say(EndedNews("pairing_ended"))
     await page.get_by_role("button", name="Mostrar um novo código").wait_for()
