@@ -419,7 +419,8 @@ def _event(stamp: Stamp, ref: ConnectionRef, change: Change, told: facts.Fact) -
     if (now is SessionStatus.CONNECTED) == (before is SessionStatus.CONNECTED):
         return None
     kind = "connected" if now is SessionStatus.CONNECTED else "disconnected"
-    data = {"reason": told["reason"], "message": change.now.sentence("pt"), "phone": told["phone"], "jid": told["jid"]}
+    data = {"reason": told["reason"], "message": change.now.sentence("pt"), "messageEn": change.now.sentence("en")}
+    data |= {"phone": told["phone"], "jid": told["jid"]}
     return facts.event(stamp, kind, ref, change.at_ms, data)
 
 

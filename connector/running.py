@@ -43,7 +43,8 @@ def announcer(events: Events) -> Callable[[ConnectionRef, State, State], None]:
 
     def announce(ref: ConnectionRef, before: State, now: State) -> None:
         if before.reason is not now.reason and (name := _event_of(now)):
-            events.publish(StateChange(reason=now.reason.code, message=now.sentence("pt")), name, ref)
+            told = StateChange(reason=now.reason.code, message=now.sentence("pt"), message_en=now.sentence("en"))
+            events.publish(told, name, ref)
 
     return announce
 

@@ -30,7 +30,6 @@ OPEN_S = 10.0
 LOCKED_S, LOCKED_PAUSE_S = 15.0, 0.1
 
 UNREACHABLE = "WhatsApp cannot be reached: check the network, then ask for a new code."
-NOT_LINKED = "The phone confirmed, but WhatsApp did not let the session in: ask for a new code."
 FAULT = "The engine ended the pairing: ask for a new code."
 
 Throwaway = Callable[[SessionId, Callable[[frames.Notice], None]], Awaitable[WorkerProcess]]
@@ -150,18 +149,23 @@ class Pairing:
         return self._code is not None and self._code.expires_at > time.time()
 
     async def _until_linked(self) -> None:
-        """Hear news until the session is connected; leave when it failed or nobody asks any more."""
+        """Hear news until the session is connected; leave when it failed or nobody asks any more.
+
+        A phone that confirmed is linked, also where WhatsApp cannot be reached just then: the session tries on by itself.
+        """
         while not (self._connected and self._identity):
             patience = max(0.0, (self._linked_by or self._asked_at + ASKED_S) - time.monotonic())
             try:
                 async with asyncio.timeout(patience + 0.1):  # not wait_for, which may lose a cancellation to news
                     news = await self._news.get()
             except TimeoutError:
-                if self._linked_by or time.monotonic() - self._asked_at >= ASKED_S:
-                    await self._fail(Reason.PAIRING_ENDED, NOT_LINKED if self._linked_by else None)
+                if self._linked_by:
+                    return
+                if time.monotonic() - self._asked_at >= ASKED_S:
+                    await self._fail(Reason.PAIRING_ENDED)
                 continue
-            if self._linked_by and time.monotonic() > self._linked_by:  # a phone that talks on is not linked for that
-                await self._fail(Reason.PAIRING_ENDED, NOT_LINKED)
+            if self._linked_by and time.monotonic() > self._linked_by:
+                return
             await self._take(news)
 
     async def _take(self, news: frames.Notice) -> None:

@@ -79,10 +79,11 @@ class Statuses(Data, frozen=True):
 
 
 class StateChange(Data, frozen=True):
-    """Where a connection is now: the exact reason, and its sentence."""
+    """Where a connection is now: the exact reason, and its sentence in Portuguese and English."""
 
     reason: str
     message: str
+    message_en: str = ""
     phone: str | None = None
     jid: str | None = None
 
@@ -180,7 +181,9 @@ ALL = (
         "What became of a message: {status}.",
     ),
     EventType("connected", _CONN, _I, StateChange, "A conexão está conectada.", "The connection is connected."),
-    EventType("disconnected", _CONN, _W, StateChange, "A conexão caiu: {message}", "The connection is down: {message}"),
+    EventType(
+        "disconnected", _CONN, _W, StateChange, "A conexão caiu: {message}", "The connection is down: {message_en}"
+    ),
     EventType(
         "sessionDeaf",
         _CONN,
@@ -195,7 +198,7 @@ ALL = (
         _C,
         StateChange,
         "A conexão não volta sozinha: {message}",
-        "The connection does not come back by itself: {message}",
+        "The connection does not come back by itself: {message_en}",
     ),
     EventType("phoneUnseen", _CONN, _W, Problem, "{detail}", "{detail}"),
     EventType(

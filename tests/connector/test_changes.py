@@ -17,9 +17,7 @@ ONE = SessionId("s-1")
 
 
 class Nobody:
-    """Connections and events of which nobody takes note."""
-
-    refs: dict[SessionId, Any] = {}  # noqa: RUF012 - never written
+    """Connections of which nobody takes note."""
 
     def changed(self, *_: object) -> None: ...
 
@@ -41,7 +39,7 @@ def test_what_counts_as_healed(
     metrics = Metrics()
     monkeypatch.setattr(metrics, "connection_back", healed.append)
     nobody: Any = Nobody()
-    changed = _changes(nobody, metrics, nobody, Stirs())
+    changed = _changes(nobody, metrics, Stirs())
     for number, (before, now) in enumerate(pairwise(steps)):
         changed(ONE, State(before, since=10.0 * number), State(now, since=10.0 * (number + 1)))
     assert healed == healed_s

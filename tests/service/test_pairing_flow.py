@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.rig import Numbers, Rig
 from lab.client import LabClient
+from sessions import pairing
 from sessions.errors import AlreadyConnected, PairingEnded
 from sessions.state import Reason
 
@@ -92,3 +93,20 @@ async def test_a_pairing_that_could_not_begin_says_why(rig: Rig, lab: LabClient)
         assert rig.fleet.view(session).state.reason in (Reason.UNREACHABLE, Reason.NEVER_PAIRED, Reason.PAIRING_ENDED)
     finally:
         await lab.faults("clear")
+
+
+async def test_whatsapp_away_right_after_the_scan_needs_no_second_one(
+    rig: Rig, lab: LabClient, number: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The phone lists the device by then: it is connected as soon as WhatsApp lets it in."""
+    monkeypatch.setattr(pairing, "LINK_S", 3.0)
+    session = rig.fleet.create()
+    shop = number()
+    await lab.phone(shop, "Loja")
+    code = await rig.fleet.qr(session)
+    linking = asyncio.create_task(rig.in_state(Reason.LINKING, session, within_s=40))
+    await lab.faults("refuse", for_s=12)
+    await lab.scan(shop, code.text)
+    await linking
+    await rig.in_state(Reason.CONNECTED, session, within_s=60)
+    assert len((await lab.ask("GET", "/devices", to=shop))["items"]) == 1
