@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from loguru import logger
@@ -19,6 +20,7 @@ from sessions.errors import GivenUp, NotConnected, SessionsError, WorkerGone
 
 PING_EVERY_S = 5.0
 PING_DEADLINE_S = 10.0
+OVER_S = 5.0  # from the end of a worker's socket to that of its process
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +184,13 @@ class Keeper:
                 reply = await process.channel.ask(frames.Ping, deadline_s=PING_DEADLINE_S)
             except NotConnected:
                 return  # it drains: let it
-            except SessionsError as error:
-                if not isinstance(error, WorkerGone):  # whose end says more
-                    logger.error("Worker {} does not answer: it is replaced", self.name)
+            except WorkerGone:
+                with suppress(TimeoutError):  # it is about to be over, and its own end says more than ours
+                    await asyncio.wait_for(process.wait(), OVER_S)
+                await process.kill()
+                return
+            except SessionsError:
+                logger.error("Worker {} does not answer: it is replaced", self.name)
                 await process.kill()
                 return
             self.health, self.health_at = reply.health, time.monotonic()
