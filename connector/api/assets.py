@@ -1,7 +1,7 @@
 """The pages for people and what they load: the plain files of `web/`, read once when the service starts.
 
 A page is `web/<name>/index.html`. Everything else under `web/` is a file that pages load, at `/assets/<version>/<path in web>`:
-the version is that of all files together, so relative addresses between them (`import "../shared/language.js"`) hold, and a
+the version is that of all files together, so relative addresses between them (`import "../common/language.js"`) hold, and a
 browser may keep each for ever. In a page `{{assets}}` stands for `/assets/<version>`, and `{{language}}` for `pt-BR` or `en`.
 
     pages = Assets.read()

@@ -104,7 +104,7 @@ def test_the_image_is_made_from_what_is_there() -> None:
     sources = [source for line in copied for source in line.split()]
     assert [source for source in sources if not (ROOT / source).exists() or ignored(source)] == []
     for needed_there in (
-        "web/shared/style.css",
+        "web/common/style.css",
         "supabase/migrations",
         "README.md",
         "connector/store/shim.sql",

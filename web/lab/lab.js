@@ -1,6 +1,6 @@
 /** The demonstration's page: shows both sides once a second, and does what its buttons say. The key stays with its server. */
 
-import { dress, offerLanguages, speaker, tag } from "../shared/language.js";
+import { dress, offerLanguages, speaker, tag } from "../common/language.js";
 import { TEXTS } from "./texts.js";
 
 const EVERY_MS = 1000;

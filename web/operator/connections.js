@@ -1,6 +1,6 @@
 /** The table of connections. A row stays the same element as long as its connection is there: focus is never lost. */
 
-import { dress } from "../shared/language.js";
+import { dress } from "../common/language.js";
 import { ago, clock, masked, number, say, sentence } from "./say.js";
 import { Truth } from "./truth.js";
 

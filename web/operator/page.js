@@ -1,6 +1,6 @@
 /** The operator's page: signs in, looks every few seconds, does what is asked. */
 
-import { dress, offerLanguages } from "../shared/language.js";
+import { dress, offerLanguages } from "../common/language.js";
 import { Api, keepKey, keptKey, Refused } from "./api.js";
 import { Connections } from "./connections.js";
 import { askToAdd, askToRemove, closeAll, showLink } from "./dialogs.js";

@@ -1,6 +1,6 @@
 /** Says numbers, ages and states in the current language. */
 
-import { language, speaker, tag } from "../shared/language.js";
+import { language, speaker, tag } from "../common/language.js";
 import { inPortuguese } from "./causes.js";
 import { reasons } from "./reasons.js";
 import { texts } from "./texts.js";

@@ -1,6 +1,6 @@
 /** The queues, the figures and the troubles of the service. */
 
-import { dress } from "../shared/language.js";
+import { dress } from "../common/language.js";
 import { put } from "./connections.js";
 import { number, say, size, span, tellCause } from "./say.js";
 

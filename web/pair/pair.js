@@ -1,6 +1,6 @@
 /** The tenant's page: shows what the service tells of the pairing, in words, and asks for a code to type. */
 
-import { dress, language, offerLanguages, speaker } from "../shared/language.js";
+import { dress, language, offerLanguages, speaker } from "../common/language.js";
 import { listen } from "./stream.js";
 import { words } from "./words.js";
 

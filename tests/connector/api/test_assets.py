@@ -26,9 +26,9 @@ def planted(folder: Path) -> Path:
     """Answer a folder of pages, with a file beside it that nobody may see."""
     for name, text in {
         "web/page/index.html": '<html lang="{{language}}"><script type="module" src="{{assets}}/page/page.js"></script>',
-        "web/page/page.js": 'import "../shared/a.js";',
-        "web/shared/a.js": "export const a = 1;",
-        "web/shared/note.txt": "not a file that pages load",
+        "web/page/page.js": 'import "../common/a.js";',
+        "web/common/a.js": "export const a = 1;",
+        "web/common/note.txt": "not a file that pages load",
         "secret.js": "outside",
     }.items():
         path = folder / name
@@ -79,7 +79,7 @@ async def test_a_page_and_what_it_loads(browser: Client, assets: Assets) -> None
     assert address == f"{assets.base}/page/page.js"
     file = await browser.get(address)
     assert (file.status, file.headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
-    assert await file.text() == 'import "../shared/a.js";'
+    assert await file.text() == 'import "../common/a.js";'
     assert "immutable" in file.headers["Cache-Control"]
     for answer in (page, file):
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -90,7 +90,7 @@ async def test_a_page_and_what_it_loads(browser: Client, assets: Assets) -> None
 
 async def test_a_file_that_is_known_is_not_sent_again(browser: Client, assets: Assets) -> None:
     """Its tag is its content's."""
-    address = f"{assets.base}/shared/a.js"
+    address = f"{assets.base}/common/a.js"
     tag = (await browser.get(address)).headers["ETag"]
     again = await browser.get(address, headers={"If-None-Match": f'"other", {tag}'})
     assert (again.status, await again.read(), again.headers["ETag"]) == (304, b"", tag)
@@ -105,13 +105,13 @@ async def test_a_file_that_is_known_is_not_sent_again(browser: Client, assets: A
         "{base}/..%2Fsecret.js",
         "{base}/%2e%2e/secret.js",
         "{base}//etc/passwd",
-        "{base}/shared/note.txt",
+        "{base}/common/note.txt",
         "{base}/page/index.html",
-        "{base}/shared/",
-        "{base}/shared/a.js/",
-        "{base}/shared/a.js%00",
-        "/assets/0000/shared/a.js",
-        "/assets/shared/a.js",
+        "{base}/common/",
+        "{base}/common/a.js/",
+        "{base}/common/a.js%00",
+        "/assets/0000/common/a.js",
+        "/assets/common/a.js",
     ],
 )
 async def test_no_other_file_is_ever_sent(browser: Client, assets: Assets, path: str) -> None:
@@ -126,7 +126,7 @@ async def test_what_changes_has_another_address(tmp_path: Path) -> None:
     folder = planted(tmp_path)
     before = Assets.read(folder).base
     assert Assets.read(folder).base == before
-    (folder / "shared/a.js").write_text("export const a = 2;", "utf-8")
+    (folder / "common/a.js").write_text("export const a = 2;", "utf-8")
     assert Assets.read(folder).base != before
 
 
