@@ -10,18 +10,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from operated import Operated
 
 from connector.api import sse
 from connector.api.bootstrap import BASE, Bootstrap, StepOf
 from connector.api.health import Health
 from connector.api.server import Edge, make_app
-from connector.api.stats import (
-    Connections,
-    DatabaseFigures,
-    SendFigures,
-    Stats,
-    Summary,
-)
 from connector.events import Events
 from connector.events.registry import Nothing
 from connector.lifecycle import Condition, Job, Lifecycle, Name, Service
@@ -31,10 +25,11 @@ KEY = {"X-API-KEY": "planted-key"}
 Client = TestClient[web.Request, web.Application]
 
 
-class House:
-    """Services that restart once `held` is set, and figures that are made up."""
+class House(Operated):
+    """The same, with two services that restart once `held` is set, and with real events."""
 
     def __init__(self, events: Events) -> None:
+        super().__init__()
         self.events = events
         self.held = asyncio.Event()
         self.held.set()
@@ -49,24 +44,6 @@ class House:
 
     async def start(self) -> None: ...
     def told(self, job: Job) -> None: ...
-
-    def summary(self) -> Summary:
-        return Summary("degraded", "1.2.3", 0.0, True, (("sink_record", "It waits."),))
-
-    def stats(self) -> Stats:
-        return Stats(
-            connections=Connections(total=0, by_status={}, by_reason={}, items=[]),
-            pairings=0,
-            sinks=[],
-            workers=[],
-            database=DatabaseFigures(kind="embedded", away_seconds=None, latency_ms=1.5),
-            sends=SendFigures(sent=0, failed=0, unknown=0, success_rate=None),
-            findings=[],
-            inbox_bytes=0,
-            disk_free_bytes=1,
-            disk_low_bytes=1,
-            uptime_seconds=2.0,
-        )
 
     async def run(self) -> list[StepOf]:
         status = "ok" if self.ok else "fail"
