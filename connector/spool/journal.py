@@ -40,10 +40,6 @@ class Journal:
         """Answer up to *limit* (500 at most) entries whose number follows *number*, in order."""
         return await self._select("id > ? ORDER BY id LIMIT ?", number, min(limit, PAGE))
 
-    async def latest(self, limit: int = PAGE) -> list[Entry]:
-        """Answer the last *limit* (500 at most) entries, in order."""
-        return (await self._select("id > ? ORDER BY id DESC LIMIT ?", 0, min(limit, PAGE)))[::-1]
-
     async def forget(self, *, before: int, keep: int) -> int:
         """Forget entries numbered under *before*, and all but the last *keep*; answer how many that were."""
 

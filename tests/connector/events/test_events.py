@@ -48,7 +48,7 @@ def text_of(event: Event | None) -> dict[str, object]:
 
 async def until_kept(spool: Spool, count: int) -> list[str]:
     async with asyncio.timeout(10):
-        while len(kept := await spool.journal.latest()) < count:  # noqa: ASYNC110 - another task writes the file
+        while len(kept := await spool.journal.after(0)) < count:  # noqa: ASYNC110 - another task writes the file
             await asyncio.sleep(0.01)
     return [it.name for it in kept]
 
@@ -198,10 +198,10 @@ async def test_old_events_are_forgotten(spool: Spool) -> None:
     await until_kept(spool, 10)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    numbers = [it.id for it in await spool.journal.latest()]
+    numbers = [it.id for it in await spool.journal.after(0)]
     assert await spool.journal.forget(before=0, keep=7) == 3
     assert await spool.journal.forget(before=numbers[-1], keep=100) == 6
-    assert [it.id for it in await spool.journal.latest()] == numbers[-1:]
+    assert [it.id for it in await spool.journal.after(0)] == numbers[-1:]
 
 
 PERSON = Address("5511987654321@s.whatsapp.net", None)
