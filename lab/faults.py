@@ -58,6 +58,7 @@ class DeviceFaults:
 
     mute: Order = field(default_factory=lambda: Order(left=0))
     corrupt: Order = field(default_factory=lambda: Order(left=0))
+    keys: Order = field(default_factory=lambda: Order(left=0))
     ack: AckFault = field(default_factory=lambda: AckFault(left=0))
 
 
@@ -103,6 +104,9 @@ class Faults:
 
     def corrupting(self, device: Jid) -> bool:
         return device in self._devices and self._devices[device].corrupt.use(self._clock())
+
+    def withholding_keys(self, device: Jid) -> bool:
+        return device in self._devices and self._devices[device].keys.use(self._clock())
 
     def acking(self, device: Jid) -> AckFault | None:
         """What to do instead of the plain answer to this device's send."""

@@ -65,7 +65,12 @@ class Topics:
         )
         self.receipts = Receipts(accounts=accounts, post=post, bell=world.bell, clock=clock)
         self.presence = Presence(accounts=accounts, post=post, lines=world.lines)
-        self.prekeys = PreKeys(accounts=accounts, save=world.registry.save_device, phone_bundle=world.phones.bundle)
+        self.prekeys = PreKeys(
+            accounts=accounts,
+            save=world.registry.save_device,
+            phone_bundle=world.phones.bundle,
+            faults=world.faults,
+        )
         self.usync = Usync(accounts=accounts, save=world.registry.save)
         self.syncing = Syncing(collection=world.phones.collection, changed=world.phones.collection_changed)
 

@@ -127,6 +127,7 @@ class SendError:
     TIMED_OUT = "timed_out"
     NOT_BEGUN = "not_begun"  # the deadline passed while it still waited its turn: certainly not sent
     WORKER_GONE = "worker_gone"
+    NO_KEYS = "no_keys"  # the keys to encrypt with could not be had: nobody was sent anything
     ENGINE = "engine"
 
 

@@ -75,6 +75,10 @@ _SENDS: dict[str, tuple[int, str]] = {
     SendError.REJECTED: (502, "WhatsApp rejected the message."),
     SendError.TIMED_OUT: (504, "WhatsApp did not take the message in time: it was not sent."),
     SendError.NOT_BEGUN: (504, "The message waited too long for its turn: it was not sent."),
+    SendError.NO_KEYS: (
+        503,
+        "The keys to encrypt for this number could not be had just now: nothing was sent, try again.",
+    ),
     SendError.WORKER_GONE: (503, "The engine ended before the message left: it was not sent."),
 }
 

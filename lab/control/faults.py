@@ -75,6 +75,10 @@ class Corrupt(_Lasting, tag="corrupt"):
     pass
 
 
+class Keys(_Lasting, tag="keys"):
+    pass
+
+
 class Ack(_Lasting, tag="ack"):
     error: str | int = ""
     delay_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
@@ -109,6 +113,7 @@ DeviceFault = (
     | Blackhole
     | Mute
     | Corrupt
+    | Keys
     | Ack
 )
 LabFault = Refuse | Login | Clear
@@ -153,6 +158,8 @@ class FaultEndpoints:
                 self._faults.of(device.jid).mute = self._order(fault, once=True)
             case Corrupt():
                 self._faults.of(device.jid).corrupt = self._order(fault, once=True)
+            case Keys():
+                self._faults.of(device.jid).keys = self._order(fault, once=True)
             case Ack():
                 self._faults.of(device.jid).ack = self._ack(fault)
             case Removed():

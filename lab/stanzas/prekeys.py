@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from lab.accounts import Account, Accounts, Device, SignedPreKey
+from lab.faults import Faults
 from lab.jid import Jid
 from lab.lines import Line
 from lab.node import Node
@@ -23,13 +24,17 @@ class PreKeys:
         accounts: Accounts,
         save: Callable[[Device], None],
         phone_bundle: Callable[[Account], PreKeyBundle | None],
+        faults: Faults,
     ) -> None:
-        self._accounts, self._save, self._phone_bundle = accounts, save, phone_bundle
+        self._accounts, self._save, self._phone_bundle, self._faults = accounts, save, phone_bundle, faults
 
     async def answer(self, line: Line, question: Node) -> None:
         if question.child("count") is not None:
             await self._count(line, question)
         elif (asked := question.child("key")) is not None:
+            if self._faults.withholding_keys(line.device.jid):
+                await line.send(refusal(question, 503, "service-unavailable"))
+                return
             users = [self._user(node.jid("jid")) for node in asked.children]
             await line.send(result(question, Node("list", {}, [*users])))
         elif question.text("type") == "set" and question.child("list") is not None:

@@ -26,6 +26,8 @@ from sessions.worker.calls import Calls
 from sessions.worker.from_whatsapp import SUBSCRIBED
 from sessions.worker.gate import Gate
 from sessions.worker.library import ON_EVENT, ON_LOG, ON_TEXT, Library, ProxySettings
+from sessions.worker.to_whatsapp import jid_bytes_of_many
+from sessions.worker.unencrypted import Unencrypted, devices
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ LONGEST_QUIET_WAIT_S = 4.0  # less than a drain may take
 STOP_S = 10.0
 # The default DSN writes with an fsync each and a five-second lock wait. The last key swallows what neonize appends.
 DSN = "{path}?_foreign_keys=on&_journal_mode=WAL&_busy_timeout=30000&_synchronous=NORMAL&x="
-LOG_LEVEL = b"ERROR"  # lower levels name people and show stanzas
+LOG_LEVEL = b"WARN"  # for one of its lines, see `unencrypted`; lower levels show every stanza
 
 
 class End(StrEnum):
@@ -86,6 +88,7 @@ class Client:
         self._last_sign = time.monotonic()
         self.last_event: float | None = None  # monotonic, as all of them
         self.last_sent: float | None = None
+        self.unencrypted = Unencrypted()
         self._kept: tuple[Any, ...] = ()  # what the engine keeps pointers to; never collected while it may call
 
     @property
@@ -170,6 +173,17 @@ class Client:
             deadline_s=deadline_s,
         )
 
+    async def devices(self, user: str, *, deadline_s: float) -> frozenset[str]:
+        """Answer the devices of *user* ("user@server"), as the engine knows them. Raises `EngineRefused`, `Busy` or `Deadline`."""
+        asked = jid_bytes_of_many(user)
+        answer = await self._run(
+            lambda: self._library.go.GetUserDevices(self._id, asked, len(asked)), deadline_s=deadline_s
+        )
+        found = self._library.proto.GetUserDevicesreturnFunction.FromString(answer)
+        if found.Error:
+            raise EngineRefused
+        return devices(found.JID)
+
     async def ask(self, *, deadline_s: float) -> bool:
         """One cheap question to WhatsApp. Answers whether it was answered in time. Raises `Busy` or `EngineRefused` when not asked."""
         proto = self._library.proto
@@ -231,7 +245,7 @@ class Client:
             ON_TEXT(self._on_qr),
             ON_TEXT(self._on_login_status),
             ON_EVENT(self._on_event),
-            ON_LOG(_on_log),
+            ON_LOG(self._on_log),
         )
         device = _device_properties()
         self._kept = (from_codes, subscribed, proxy, callbacks, device)
@@ -255,6 +269,12 @@ class Client:
 
     def _on_login_status(self, _uuid: int, text: int) -> None:
         self._post(self._callbacks.login_status, self.session, ctypes.string_at(text).decode(errors="replace"))
+
+    def _on_log(self, data: int, size: int) -> None:
+        """The engine's own log names people: it is read, and goes no further."""
+        if data and size > 0:
+            entry = self._library.proto.LogEntry.FromString(ctypes.string_at(data, size))
+            self.unencrypted.hear(entry.Message)
 
     def _post(self, call: Callable[..., None], *args: Any) -> None:
         try:
@@ -297,10 +317,6 @@ def _phase(error: str) -> str:
 def _device_properties() -> bytes:
     """How this device shows in the phone's list of linked devices."""
     return DeviceProps(os="Vigia", platformType=DeviceProps.CHROME).SerializeToString()
-
-
-def _on_log(_data: int, _size: int) -> None:
-    """The engine's own log says nothing that its events do not, and names people."""
 
 
 async def _settled(event: asyncio.Event, within_s: float) -> bool:

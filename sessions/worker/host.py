@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -209,15 +210,8 @@ class Host:
         return await self._send_now(seat, request, to, message, until)
 
     async def _send_now(self, seat: Seat, request: frames.Send, to: bytes, message: bytes, until: float) -> Outcome:
-        def keep(answer: bytes) -> Outcome:
-            outcome = to_whatsapp.outcome(request.ref, request.to, answer)
-            self._journal.outcome(request.session, outcome)
-            if outcome.status is SendStatus.SENT:
-                seat.client.sent()
-            return outcome
-
         # The turn ends with the engine's call, not with our waiting for it: the engine sends one at a time anyway.
-        sending = asyncio.ensure_future(seat.client.send(to, message, keep, deadline_s=ENGINE_SEND_S))
+        sending = asyncio.ensure_future(self._through_the_engine(seat, request, to, message))
         sending.add_done_callback(lambda done: (seat.turn.release(), done.cancelled() or done.exception()))
         try:
             if await _within(asyncio.shield(sending), until):
@@ -227,6 +221,37 @@ class Host:
         except Busy:
             return await self._keep(request, SendStatus.FAILED, SendError.NOT_BEGUN)
         return await self._keep(request, SendStatus.UNKNOWN, SendError.TIMED_OUT)
+
+    async def _through_the_engine(self, seat: Seat, request: frames.Send, to: bytes, message: bytes) -> Outcome:
+        """Send, and keep the outcome: on the engine's own thread, unless somebody was left out who has to be looked for first."""
+
+        def keep(outcome: Outcome) -> Outcome:
+            self._journal.outcome(request.session, outcome)
+            if outcome.status is SendStatus.SENT:
+                seat.client.sent()
+            return outcome
+
+        def read(answer: bytes) -> tuple[Outcome, frozenset[str]]:
+            outcome = to_whatsapp.outcome(request.ref, request.to, answer)
+            missed = seat.client.unencrypted.take(outcome.message_id)
+            if request.to not in seat.user:
+                missed = frozenset(one for one in missed if _user(one) not in seat.user)
+            return (outcome if missed else keep(outcome)), missed
+
+        outcome, missed = await seat.client.send(to, message, read, deadline_s=ENGINE_SEND_S)
+        if not missed:
+            return outcome
+        return await asyncio.to_thread(keep, await self._judged(seat.client, outcome, missed))
+
+    async def _judged(self, client: Client, outcome: Outcome, missed: frozenset[str]) -> Outcome:
+        """What the engine calls sent, without a copy for the devices in *missed*: sent if any other of the same person's has one."""
+        try:
+            devices = await client.devices(_user(min(missed)), deadline_s=ENGINE_SEND_S)
+        except SessionsError:
+            return replace(outcome, status=SendStatus.UNKNOWN, error=SendError.ENGINE, message_id=None, at_ms=None)
+        if devices - missed:
+            return outcome
+        return replace(outcome, status=SendStatus.FAILED, error=SendError.NO_KEYS, message_id=None, at_ms=None)
 
     async def _keep(self, request: frames.Send, status: SendStatus, error: str) -> Outcome:
         outcome = Outcome(ref=request.ref, status=status, to=request.to, error=error)

@@ -65,6 +65,7 @@ FUNCTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "Disconnect": (NOTHING, (c_char_p,)),
     "Logout": (TEXT, (c_char_p,)),
     "SendMessage": (BYTES, (c_char_p, c_char_p, c_int, c_char_p, c_int)),
+    "GetUserDevices": (BYTES, (c_char_p, c_char_p, c_int)),
     "GetBlocklist": (BYTES, (c_char_p,)),
     "IsOnWhatsApp": (BYTES, (c_char_p, c_char_p)),
     "PairPhone": (BYTES, (c_char_p, c_char_p, c_int)),

@@ -19,12 +19,19 @@ def text_message(text: str) -> bytes:
 
 def jid_bytes(jid: str) -> bytes:
     """Answer the engine's JID for "user@server". Raises `NotAnAddress`."""
+    return _jid(jid).SerializeToString()
+
+
+def jid_bytes_of_many(*jids: str) -> bytes:
+    """Answer the engine's list of them. Raises `NotAnAddress`."""
+    return Neonize_pb2.JIDArray(JIDS=map(_jid, jids)).SerializeToString()
+
+
+def _jid(jid: str) -> Any:
     user, at, server = jid.partition("@")
     if not (user and at and server):
         raise NotAnAddress
-    return Neonize_pb2.JID(
-        User=user, Server=server, Device=0, RawAgent=0, Integrator=0, IsEmpty=False
-    ).SerializeToString()
+    return Neonize_pb2.JID(User=user, Server=server, Device=0, RawAgent=0, Integrator=0, IsEmpty=False)
 
 
 def outcome(ref: str, to: str, answer: bytes) -> Outcome:

@@ -16,7 +16,7 @@ from fault_table import FAULTS, Fault
 
 from benchmarks.rig import Numbers, Rig
 from lab.client import LabClient
-from sessions.errors import NotConnected
+from sessions.errors import NotConnected, SendError
 from sessions.fleet import Options
 from sessions.model import Outcome, SendStatus, SessionId
 from sessions.state import Reason, State
@@ -229,6 +229,35 @@ async def test_a_damaged_message_is_asked_for_again(rig: Rig, lab: LabClient, nu
     await lab.fault(_device(rig, session), "corrupt")
     await lab.write(customer, shop, "danificada")
     assert await rig.texts(session, 1) == ["danificada"]
+
+
+async def test_a_text_that_could_be_encrypted_for_nobody_is_failed_and_not_called_sent(
+    rig: Rig, lab: LabClient, number: Numbers
+) -> None:
+    """The engine then sends a message without a copy for anybody, WhatsApp takes it, and nobody ever sees it."""
+    shop, customer = number(), number()
+    session = await rig.pair(shop)
+    await lab.phone(customer, "Ana")
+    to = f"{customer}@s.whatsapp.net"
+    await lab.fault(_device(rig, session), "keys")
+    refused = await rig.fleet.send(session, "a", to, "primeira")
+    assert (refused.status, refused.error) == (SendStatus.FAILED, SendError.NO_KEYS)
+    assert (await rig.fleet.send(session, "b", to, "segunda")).status is SendStatus.SENT
+    assert await _texts_of(lab, customer, at_least=1) == ["segunda"]
+    await rig.until(lambda: _endings(rig, session, "a") == [SendStatus.FAILED])
+
+
+async def test_a_text_that_one_device_of_the_customers_can_read_is_sent(
+    rig: Rig, lab: LabClient, number: Numbers
+) -> None:
+    """No keys of their phone, and none needed of their computer, which wrote first."""
+    shop, customer = number(), number()
+    session, computer = await rig.pair(shop), await rig.pair(customer, "Ana")
+    assert (await rig.fleet.send(computer, "a", f"{shop}@s.whatsapp.net", "oi")).status is SendStatus.SENT
+    await rig.texts(session, 1)
+    await lab.fault(_device(rig, session), "keys")
+    assert (await rig.fleet.send(session, "b", f"{customer}@s.whatsapp.net", "olá")).status is SendStatus.SENT
+    assert await rig.texts(computer, 1) == ["olá"]
 
 
 async def test_a_rejected_send_is_failed_and_an_unanswered_one_unknown(

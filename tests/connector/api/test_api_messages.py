@@ -105,6 +105,7 @@ async def test_not_connected_and_gone(client: Any, memory: Any) -> None:
         ("worker_gone", 503),
         ("timed_out", 504),
         ("not_begun", 504),
+        ("no_keys", 503),
     ],
 )
 async def test_certainly_failed(client: Any, memory: Any, error: str | None, status: int) -> None:

@@ -34,7 +34,7 @@ class FakeSession:
         self.subscribed = bytes(arguments[10])[: arguments[11]]
         self.proxy: bytes | None = arguments[16]._obj.address if arguments[16] is not None else None
         self._id: bytes = arguments[1]
-        self._on_qr, self._on_status, self._on_event, _on_log = arguments[6:10]
+        self._on_qr, self._on_status, self._on_event, self._on_log = arguments[6:10]
         self._doing: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._error = b""
         self.deaf_to_stop = False
@@ -65,6 +65,12 @@ class FakeSession:
     def login_status(self, status: str) -> None:
         self._text(self._on_status, status)
 
+    def log(self, line: str) -> None:
+        """Write a line of the log, on the calling thread, as the engine does."""
+        raw = proto.LogEntry(Message=line, Level="WARN", Name="Client").SerializeToString()
+        data = ctypes.create_string_buffer(raw, len(raw))
+        self._on_log(ctypes.addressof(data), len(raw))
+
     def known(self) -> None:
         """Say whose account it is, as the engine does first."""
         jid = proto.JID(User=ME, Server="s.whatsapp.net", Device=1, RawAgent=0, Integrator=0)
@@ -90,6 +96,7 @@ class FakeGo:
     on_start: Callable[[FakeSession], None] = FakeSession.connected
     on_send: Callable[[str], bytes] | None = None
     blocklist: Callable[[], bytes] = bytes
+    devices: Callable[[], bytes] = bytes
     logout: bytes = b""
     sessions: dict[str, FakeSession] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -119,6 +126,10 @@ class FakeGo:
         self._note("SendMessage", name)
         self.sent.append(text)
         return self.on_send(text) if self.on_send else sent(f"ID-{text}")
+
+    def GetUserDevices(self, name: bytes, _jids: bytes, _size: int) -> bytes:
+        self._note("GetUserDevices", name)
+        return self.devices()
 
     def GetBlocklist(self, name: bytes) -> bytes:
         self._note("GetBlocklist", name)

@@ -20,7 +20,7 @@ from neonize.proto import Neonize_pb2
 from neonize.proto.waCompanionReg import WAWebProtobufsCompanionReg_pb2
 from neonize.proto.waE2E import WAWebProtobufsE2E_pb2
 
-from sessions.worker import lab_mode, library
+from sessions.worker import lab_mode, library, unencrypted
 from sessions.worker.from_whatsapp import EVENTS, SUBSCRIBED
 
 ROOT = Path(__file__).parents[3]
@@ -272,6 +272,9 @@ CALLED: list[tuple[Any, set[str]]] = [
     (proto.JID, {"User", "Server", "Device", "RawAgent", "Integrator", "IsEmpty"}),
     (proto.SendMessageReturnFunction, {"Error", "SendResponse"}),
     (proto.SendResponse, {"ID", "Timestamp"}),
+    (proto.LogEntry, {"Message"}),
+    (proto.JIDArray, {"JIDS"}),
+    (proto.GetUserDevicesreturnFunction, {"JID", "Error"}),
     (proto.GetBlocklistReturnFunction, {"Error"}),
     (proto.IsOnWhatsAppReturnFunction, {"Error", "IsOnWhatsAppResponse"}),
     (proto.IsOnWhatsAppResponse, {"JID", "IsIn"}),
@@ -292,6 +295,11 @@ def test_what_calls_say_and_are_answered_has_its_fields(kind: Any, fields: set[s
 
 def test_this_device_may_call_itself_a_browser():
     assert companion.DeviceProps.CHROME == 1, again("how this device shows on the phone (client._device_properties)")
+
+
+def test_the_engine_still_says_for_whom_it_could_not_encrypt():
+    found = library.load().path.read_bytes().count(unencrypted.FORMAT.encode())
+    assert found == 1, again("sessions/worker/unencrypted.py: else what nobody was sent is called sent")
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------

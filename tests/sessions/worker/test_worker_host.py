@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from neonize.proto import Neonize_pb2
 
 from sessions import frames
 from sessions.errors import Busy, EngineRefused, FixUs, Locked, SendError, SessionsError, UnknownSession
@@ -16,6 +17,8 @@ from sessions.worker.client import DSN
 from sessions.worker.from_whatsapp import SUBSCRIBED
 from sessions.worker.host import refusal
 
+proto: Any = Neonize_pb2
+ME = "5511999990000"
 ONE, TWO = "0001-one", "0002-two"
 TO = "5511888880000@s.whatsapp.net"
 
@@ -259,6 +262,59 @@ async def test_a_send_is_answered_with_its_outcome_which_is_on_disk_by_then(benc
     outcome = await bench.send(ONE, "olá")
     assert outcome == Outcome("ref-olá", SendStatus.SENT, TO, "ID-olá", 1_700_000_000_000)
     assert bench.outcomes == [outcome]
+
+
+THEIRS = "222000@lid"
+LEFT_OUT = [
+    # for whom it could not be encrypted, the devices of the recipient's; and how the send ended
+    ([THEIRS], [0], SendStatus.FAILED, SendError.NO_KEYS),
+    ([THEIRS, "222000:4@lid"], [0, 4], SendStatus.FAILED, SendError.NO_KEYS),
+    ([f"{ME}@s.whatsapp.net", THEIRS], [0], SendStatus.FAILED, SendError.NO_KEYS),
+    ([THEIRS], [0, 4], SendStatus.SENT, None),
+    (["222000:4@lid"], [0, 4], SendStatus.SENT, None),
+    ([f"{ME}@s.whatsapp.net"], None, SendStatus.SENT, None),
+    ([THEIRS], "unreachable", SendStatus.UNKNOWN, SendError.ENGINE),
+]
+
+
+@pytest.mark.parametrize(("left_out", "devices", "status", "error"), LEFT_OUT)
+async def test_what_the_engine_calls_sent_and_encrypted_for_nobody_has_failed(
+    bench, until, left_out, devices, status, error
+):
+    """One of the recipient's devices is enough; the own phone's copy does not matter."""
+    await bench.open(ONE)
+    await until(lambda: bench.host.seats[ONE].user)
+
+    answer = bench.go.SendMessage
+
+    def send(*arguments: Any) -> bytes:
+        for device in left_out:
+            bench.go.sessions[ONE].log(f"Failed to encrypt ID-oi for {device}: can't encrypt message")
+        return answer(*arguments)
+
+    def known() -> bytes:
+        jids = [proto.JID(User="222000", Server="lid", Device=one, RawAgent=0, Integrator=0) for one in devices]
+        return proto.GetUserDevicesreturnFunction(JID=jids).SerializePartialToString()
+
+    bench.go.SendMessage = send
+    bench.go.devices = known
+    if devices == "unreachable":
+        bench.go.devices = lambda: proto.GetUserDevicesreturnFunction(Error="x").SerializePartialToString()
+    outcome = await bench.send(ONE, "oi")
+    assert (outcome.status, outcome.error) == (status, error)
+    assert (outcome.message_id is not None) is (status is SendStatus.SENT)
+    assert bench.outcomes == [outcome], "one outcome, on disk"
+    assert ("GetUserDevices" in bench.go.of(ONE)) is (devices is not None)
+    assert (bench.host.seats[ONE].client.last_sent is not None) is (status is SendStatus.SENT)
+
+
+async def test_a_line_about_another_message_says_nothing_of_this_one(bench):
+    await bench.open(ONE)
+    for number in range(1000):
+        bench.go.sessions[ONE].log(f"Failed to encrypt OTHER{number} for {THEIRS}: no session")
+    bench.go.sessions[ONE].log("Failed to fetch prekeys for [222000@lid] with no existing session: ID-oi")
+    assert (await bench.send(ONE, "oi")).status is SendStatus.SENT
+    assert len(bench.host.seats[ONE].client.unencrypted._devices) <= 100
 
 
 async def test_sends_of_a_session_go_one_after_another_in_the_order_they_were_asked(bench, held, until):
