@@ -17,7 +17,8 @@ from sessions.redaction import Redactor
 
 _ABOUT = """\
 Looks at everything the service needs, one step after the other, and says what to do about what is not right: settings,
-data folder, disk, address, keys, queue, engine, database with its tables and rights, WhatsApp, webhook, clock, limits.
+data folder, disk, address, keys, queue, engine, database with its tables and rights, WhatsApp, webhook, alerts, clock,
+limits.
 
 Run it with the settings of the service, from its folder, as its user; while the service runs, or before. It changes
 nothing: it makes the data folder where there is none, as a start does, and what it tries is undone or removed.

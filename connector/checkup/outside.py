@@ -1,4 +1,4 @@
-"""Steps that look outside: WhatsApp, the webhook's receiver, and the clocks of both."""
+"""Steps that look outside: WhatsApp, the receivers of events and of alerts, and the clocks of all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import aiohttp
+from pydantic import SecretStr
 
 from connector import guard
 from connector.checkup.ground import Ground
@@ -69,48 +70,64 @@ async def _shaken(ground: Ground, proxy: str | None, authority: str | None) -> b
 
 
 async def webhook(ground: Ground) -> Finding:
-    """Ask its receiver for nothing: no event is sent. Goes through the same guard as the events."""
+    """Ask the receiver of events for nothing."""
     address = ground.settings.webhook_url
     if address is None:
         return fine("none is configured: nobody is told of events")
+    return await _asked(ground, address, "WEBHOOK_URL", "the webhook's receiver")
+
+
+async def alerts(ground: Ground) -> Finding:
+    """Ask the receiver of events that need a person for nothing."""
+    address = ground.settings.alert_webhook_url
+    if address is None:
+        return fine("none is configured: what needs a person is told with all other events, and on the operator's page")
+    return await _asked(ground, address, "ALERT_WEBHOOK_URL", "the receiver of alerts")
+
+
+async def _asked(ground: Ground, address: SecretStr, setting: str, who: str) -> Finding:
+    """Send a HEAD, which carries no event, through the same guard as the events."""
     http = guard.outgoing(allow_internal=ground.settings.webhook_allow_internal, connections=1, timeout=TRY)
     async with http:
         try:
             async with http.head(address.get_secret_value(), allow_redirects=False) as answer:
-                _compare(ground, "the webhook's receiver", answer)
-                return _judged(answer.status)
+                _compare(ground, who, answer)
+                return _judged(answer.status, setting, who)
         except (aiohttp.ClientError, OSError) as error:
-            return _refused(error)
+            return _refused(error, setting, who)
 
 
-def _judged(status: int) -> Finding:
+def _judged(status: int, setting: str, who: str) -> Finding:
+    begins = _sentence(who)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED:
-        return warned(
-            f"The webhook's receiver answers HTTP {status}.", "Look at its own log: events wait until it takes them."
-        )
+        return warned(f"{begins} answers HTTP {status}.", "Look at its own log: events wait until it takes them.")
     if status in _ABSENT:
         return warned(
-            f"The webhook's receiver answers HTTP {status} to a HEAD.", "Look whether the path in WEBHOOK_URL is right."
+            f"{begins} answers HTTP {status} to a HEAD.", f"Look whether the path in {setting} is right."
         )
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return warned(
-            f"The webhook's receiver leads elsewhere (HTTP {status}), where events do not follow.",
-            "Set WEBHOOK_URL to the address that it leads to.",
+            f"{begins} leads elsewhere (HTTP {status}), where events do not follow.",
+            f"Set {setting} to the address that it leads to.",
         )
     return fine(f"its receiver answers (HTTP {status} to a HEAD, which carries no event)")
 
 
-def _refused(error: Exception) -> Finding:
+def _refused(error: Exception, setting: str, who: str) -> Finding:
     causes = [error, error.__cause__, getattr(error, "os_error", None)]
     if any(isinstance(one, guard.InternalAddress) for one in causes):
         return failed(
-            "WEBHOOK_URL leads to an address inside your network.",
-            "Set WEBHOOK_ALLOW_INTERNAL=true if the receiver is your own, or WEBHOOK_URL to a public address.",
+            f"{setting} leads to an address inside your network.",
+            f"Set WEBHOOK_ALLOW_INTERNAL=true if the receiver is your own, or {setting} to a public address.",
         )
     return failed(
-        f"The webhook's receiver cannot be reached ({type(error).__name__}).",
-        "Look whether it runs and whether WEBHOOK_URL is right; until then events wait on disk.",
+        f"{_sentence(who)} cannot be reached ({type(error).__name__}).",
+        f"Look whether it runs and whether {setting} is right; until then events wait on disk.",
     )
+
+
+def _sentence(begin: str) -> str:
+    return begin[:1].upper() + begin[1:]
 
 
 def _compare(ground: Ground, whose: str, answer: aiohttp.ClientResponse) -> None:

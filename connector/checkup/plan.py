@@ -22,6 +22,7 @@ STEPS: tuple[Step[Ground], ...] = (
     Step("probe", "Probe row", database.probe, ("functions",), 35.0),
     Step("whatsapp", "WhatsApp", outside.whatsapp, ("folder",)),
     Step("webhook", "Webhook", outside.webhook, ("settings",)),
+    Step("alerts", "Alerts", outside.alerts, ("settings",)),
     Step("clock", "Clock", outside.clock, ("settings",)),
     Step("descriptors", "Open files", local.descriptors),
     Step("language", "Language", local.language),

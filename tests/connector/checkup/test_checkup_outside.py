@@ -90,19 +90,25 @@ class Receiver:
         return web.Response(status=self.status, headers=self.headers)
 
 
+BOTH = pytest.mark.parametrize(("setting", "step"), [("WEBHOOK_URL", "webhook"), ("ALERT_WEBHOOK_URL", "alerts")])
+"""The two receivers there may be: of all events, and of those that need a person."""
+
+
 @pytest.fixture
 async def receiver(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Receiver]:
-    """Run one, and set WEBHOOK_URL to it."""
+    """Run one, and set both addresses to it."""
     made = Receiver(free_port())
     runner = web.ServerRunner(web.Server(made.answer))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", made.port).start()
-    monkeypatch.setenv("WEBHOOK_URL", LOCAL.format(made.port) + "/hook")
+    for setting in ("WEBHOOK_URL", "ALERT_WEBHOOK_URL"):
+        monkeypatch.setenv(setting, LOCAL.format(made.port) + "/hook")
     monkeypatch.setenv("WEBHOOK_ALLOW_INTERNAL", "true")
     yield made
     await runner.cleanup()
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("status", "found"),
     [
@@ -116,27 +122,38 @@ async def receiver(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Receiver]:
         (503, Status.WARN),
     ],
 )
-async def test_what_the_receiver_answers(receiver: Receiver, status: int, found: Status) -> None:
-    """No event is sent to find out."""
+async def test_what_the_receiver_answers(
+    receiver: Receiver, status: int, found: Status, setting: str, step: str
+) -> None:
+    """No event is sent to find out, and what is wrong names the setting of the address."""
     receiver.status = status
-    assert (await looked("webhook"))["webhook"].status is found
+    looked_at = (await looked(step))[step]
+    assert looked_at.status is found
+    assert (setting in looked_at.remedy) is (found is Status.WARN and status != 503)
     assert receiver.asked == [("HEAD", b"")]
 
 
-async def test_a_receiver_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEBHOOK_URL", LOCAL.format(free_port()) + "/hook?token=planted")
+@BOTH
+async def test_a_receiver_that_refuses(monkeypatch: pytest.MonkeyPatch, setting: str, step: str) -> None:
+    monkeypatch.setenv(setting, LOCAL.format(free_port()) + "/hook?token=planted")
     monkeypatch.setenv("WEBHOOK_ALLOW_INTERNAL", "true")
-    found = (await looked("webhook"))["webhook"]
+    found = (await looked(step))[step]
     assert found.status is Status.FAIL
-    assert found.detail.startswith("The webhook's receiver cannot be reached (ClientConnectorError)")
+    assert "receiver" in found.detail
+    assert found.detail.endswith(" cannot be reached (ClientConnectorError).")
+    assert setting in found.remedy.split()
     assert "planted" not in str(found)
 
 
-async def test_a_receiver_inside(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+@BOTH
+async def test_a_receiver_inside(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, setting: str, step: str
+) -> None:
     """The guard of the events guards the look, too."""
     monkeypatch.delenv("WEBHOOK_ALLOW_INTERNAL")
-    found = (await looked("webhook"))["webhook"]
+    found = (await looked(step))[step]
     assert found.status is Status.FAIL
+    assert found.detail.startswith(setting)
     assert "WEBHOOK_ALLOW_INTERNAL=true" in found.remedy
     assert receiver.asked == []
 
@@ -153,7 +170,7 @@ async def test_a_receiver_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_nobody_to_tell() -> None:
-    found = await looked("webhook", "clock")
+    found = await looked("webhook", "alerts", "clock")
     assert {one.status for one in found.values()} == {Status.OK}
     assert found["clock"].detail == "nobody was heard whose clock could be compared"
 
