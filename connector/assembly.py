@@ -55,6 +55,7 @@ from watchdog.watchdog import Watchdog
 
 WEBHOOK_S = 15.0
 WEBHOOK_CONNECTIONS = 32
+DAY_S = 86_400.0
 SETTING_OF = {WEBHOOK: "WEBHOOK_URL", ALERT: "ALERT_WEBHOOK_URL"}
 
 
@@ -126,9 +127,10 @@ class Assembly:
             lambda: pulse.latency_ms,
         )
         metrics.watch(lambda: replace(seen.figures(), database_ms=pulse.latency_ms))
+        strays = Strays(fleet, spool, kept_s=settings.orphans_kept_days * DAY_S or None)
         watchdog = Watchdog(
-            Eyes(seen, Strays(fleet, spool)),
-            Hands(seen),
+            Eyes(seen, strays),
+            Hands(seen, strays),
             Tally(metrics, events, audit, connections),
         )
         running = Running(settings, store, outbound, events, seen, watchdog, metrics, catch_up, pulse, audit)

@@ -48,6 +48,7 @@ class Sessions(Protocol):
     async def pair_code(self, session: SessionId, phone: str) -> Code: ...
     async def logout(self, session: SessionId) -> bool: ...
     async def remove(self, session: SessionId) -> bool: ...
+    async def remove_unpaired(self, session: SessionId) -> bool: ...
     def discard(self, session: SessionId) -> None: ...
 
 
@@ -212,18 +213,27 @@ class Connections:
     async def delete(self, connection_id: str) -> bool:
         """Log out at WhatsApp and remove its files; answers whether the phone still lists it as a linked device."""
         kept = self._known(connection_id)
-        session = SessionId(kept.session)
-        confirmed = await self._removed(session)
+        confirmed = await self._removed(SessionId(kept.session))
+        await self._forget(kept)
+        self._noted("delete", kept.id, _ASKED)
+        return not confirmed
+
+    async def remove_unpaired(self, connection_id: str) -> None:
+        """Remove a connection that no phone is linked to or about to be; any other stays."""
+        kept = self._known(connection_id)
+        if await self._fleet.remove_unpaired(SessionId(kept.session)):
+            await self._forget(kept)
+
+    async def _forget(self, kept: Connection) -> None:
+        """Remove a connection whose session is gone; what it left behind still has its name."""
         await self.settled()
-        if self._known(connection_id).session != kept.session:
+        if self._known(kept.id).session != kept.session:
             raise UnknownConnection  # somebody else removed it meanwhile, and another has its name
-        known = replace(_known_of(kept), name=kept.id)
+        known = replace(known_of(kept), name=kept.id)
         del self._kept[kept.id]
         await self._local.delete(kept.id)
         await self._keep(replace(kept, id=f"{REMOVED}{kept.session}", body=msgspec.json.encode(known)))
         self._forgotten(kept.id)
-        self._noted("delete", kept.id, _ASKED)
-        return not confirmed
 
     async def _removed(self, session: SessionId) -> bool:
         try:
@@ -263,7 +273,7 @@ class Connections:
         self._remember(connection)
 
     def _remember(self, connection: Connection) -> None:
-        name = _known_of(connection).name or connection.id
+        name = known_of(connection).name or connection.id
         whose = (connection.name, connection.owner_id, connection.company_id)
         self._refs[SessionId(connection.session)] = ConnectionRef(name, connection.session, *whose)
         if not connection.id.startswith(REMOVED):
@@ -279,7 +289,7 @@ class Connections:
         ref = self._refs.get(change.session)
         if ref is None:
             return
-        if (kept := self._kept.get(ref.id)) and (known := _after(change, _known_of(kept))) != _known_of(kept):
+        if (kept := self._kept.get(ref.id)) and (known := _after(change, known_of(kept))) != known_of(kept):
             await self._keep(replace(kept, body=msgspec.json.encode(known)))
         version = self._spool.next_version()
         stamp = Stamp(f"connection:{ref.id}:{version}", version)
@@ -325,7 +335,7 @@ class Connections:
             session = self._fleet.view(SessionId(kept.session))
         except UnknownSession:
             return _without_session(kept)
-        known = _known_of(kept)
+        known = known_of(kept)
         identity = session.identity
         silent = session.silent_s
         return ConnectionView(
@@ -374,7 +384,7 @@ def _truth(connection_id: str, it: Truth) -> TruthView:
 
 
 def _without_session(kept: Connection) -> ConnectionView:
-    known = _known_of(kept)
+    known = known_of(kept)
     return ConnectionView(
         connection_id=kept.id,
         name=kept.name,
@@ -394,7 +404,8 @@ def _without_session(kept: Connection) -> ConnectionView:
     )
 
 
-def _known_of(connection: Connection) -> Known:
+def known_of(connection: Connection) -> Known:
+    """Answer what is kept of *connection* beside its names."""
     return msgspec.json.decode(connection.body, type=Known) if connection.body else Known()
 
 

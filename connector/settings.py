@@ -210,6 +210,15 @@ class Settings(BaseSettings):
         ge=1,
         le=3650,
     )
+    orphans_kept_days: int = _setting(
+        30,
+        "After how many days a connection that no phone was ever linked to is removed. 0: never, it is only told of.",
+        pt="Após quantos dias remover uma conexão a que nenhum celular foi vinculado. 0: nunca, só avisar.",
+        must="a whole number from 0 to 3650",
+        example="30",
+        ge=0,
+        le=3650,
+    )
     public_url: Annotated[str, AfterValidator(values.origin_of_ours)] | None = _setting(
         None,
         "Where browsers reach this service, for the links that it makes. When unset, the address that the caller asked at.",

@@ -113,11 +113,11 @@ class Eyes:
     """The watchdog's eyes."""
 
     seen: Seen
-    strays: Strays | None = None
+    strays: Strays
 
     async def look(self) -> Snapshot:
         """Answer a snapshot."""
-        return self.seen.snapshot(await self.strays.look() if self.strays else ())
+        return self.seen.snapshot(await self.strays.look())
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ class Hands:
     """The watchdog's hands."""
 
     seen: Seen
+    strays: Strays
 
     async def reconnect(self, session: SessionId) -> None:
         """Connect a session anew."""
@@ -149,6 +150,16 @@ class Hands:
         for drainer in self.seen.drainers:
             if drainer.view.name == name:
                 drainer.kick()
+
+    async def remove_connection(self, name: str) -> None:
+        """Remove a connection, unless a phone is linked to it or about to be."""
+        self.strays.forget()
+        await self.seen.connections.remove_unpaired(name)
+
+    async def remove_session(self, session: SessionId) -> None:
+        """Remove a session, unless it has credentials or is about to."""
+        self.strays.forget()
+        await self.seen.fleet.remove_unpaired(session)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from sessions.ports import Changed, SessionView, Tools, Truth
 from sessions.register import Record, Register
 from sessions.scribe import Scribe
 from sessions.session import Session
-from sessions.state import Reason, State
+from sessions.state import NEVER_LINKED, Reason, State
 from sessions.turns import Turns
 
 SEND_S = 20.0
@@ -240,6 +240,14 @@ class Fleet:
             self.engine.forgive(session)
             self.register.remove(session)
             return confirmed
+
+    async def remove_unpaired(self, session: SessionId) -> bool:
+        """Delete a session that has no credentials and is not being paired; answers whether it was such a one."""
+        one = self._session(session)
+        if one.record.paired or session in self._pairings or one.state.reason not in NEVER_LINKED:
+            return False
+        await self.remove(session)
+        return True
 
     def discard(self, session: SessionId) -> None:
         """Delete the files of a session whose record could not be read. One that is known is for `remove`."""

@@ -194,6 +194,8 @@ class State:
 _R = Reason
 UNPAIRED = frozenset({_R.NEVER_PAIRED, _R.PAIRING_ENDED, _R.LOGGED_OUT, _R.PASSKEY_REQUIRED})
 """No credentials: only a pairing leads out."""
+NEVER_LINKED = frozenset({_R.NEVER_PAIRED, _R.PAIRING_ENDED})
+"""No pairing is under way either, and none ever led anywhere, or not since the last link ended."""
 _PAIRING = frozenset({_R.WAITING_SCAN, _R.LINKING})
 _PAIRING_FAILED = frozenset({_R.PAIRING_ENDED, _R.PASSKEY_REQUIRED, _R.OUTDATED})
 _TRYING = frozenset({_R.STARTING, _R.RECONNECTING, _R.UNREACHABLE, _R.WORKER_RESTARTING, _R.LOCKED})

@@ -9,10 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from sessions.model import SessionId
 from sessions.ports import SessionView
 from sessions.state import Reason
-from watchdog.remedies import EndPairing, KickSink, Nothing, Reconnect, Remedy, RestartPostgres, RestartWorker
-from watchdog.sights import SinkSight, SinkState, Snapshot, WorkerSight
+from watchdog.remedies import (
+    EndPairing,
+    KickSink,
+    Nothing,
+    Reconnect,
+    Remedy,
+    RemoveConnection,
+    RemoveSession,
+    RestartPostgres,
+    RestartWorker,
+)
+from watchdog.sights import SinkSight, SinkState, Snapshot, Stray, WorkerSight
 
 STUCK_S = 180.0
 """How long a session may be on its way with no next try planned."""
@@ -210,12 +221,23 @@ _STRAYS = {
     "without_session": "Connection {0} has no session any more: remove it, and make it anew.",
     "without_connection": "The files of session {0} belong to no connection: see data/sessions, and remove them if nobody misses them.",
 }
+_REMOVED = {
+    "never_paired": "Connection {0} was never paired in {1:.0f} days.",
+    "without_connection": "Session {0} belongs to no connection, and nobody paired it in {1:.0f} days.",
+}
 
 
 def strays(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
-    """Find what was left over. Told, not removed: whose it is only people know."""
+    """Find what was left over. What may hold anything is told and not removed: whose it is only people know."""
     for one in now.strays:
-        yield Finding(f"stray_{one.kind}", one.about, _STRAYS[one.kind].format(one.about, one.age_s / 86_400))
+        kind, sentence = f"stray_{one.kind}", (_REMOVED if one.removable else _STRAYS)[one.kind]
+        yield Finding(kind, one.about, sentence.format(one.about, one.age_s / 86_400), _removal(one))
+
+
+def _removal(one: Stray) -> Remedy:
+    if not one.removable:
+        return Nothing()
+    return RemoveConnection(one.about) if one.kind == "never_paired" else RemoveSession(SessionId(one.about))
 
 
 def troubles(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:

@@ -42,11 +42,27 @@ class KickSink:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveConnection:
+    """Remove a connection that no phone was ever linked to."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSession:
+    """Remove a session without credentials that belongs to no connection."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """Nothing the service could do itself: somebody has to know."""
 
 
-Remedy = Reconnect | EndPairing | RestartWorker | RestartPostgres | KickSink | Nothing
+Remedy = (
+    Reconnect | EndPairing | RestartWorker | RestartPostgres | KickSink | RemoveConnection | RemoveSession | Nothing
+)
 
 _CODES: dict[type[Remedy], str] = {
     Reconnect: "reconnect",
@@ -54,6 +70,8 @@ _CODES: dict[type[Remedy], str] = {
     RestartWorker: "restart_worker",
     RestartPostgres: "restart_postgres",
     KickSink: "kick_sink",
+    RemoveConnection: "remove_connection",
+    RemoveSession: "remove_session",
     Nothing: "nothing",
 }
 
@@ -66,8 +84,10 @@ def code(remedy: Remedy) -> str:
 def about(remedy: Remedy) -> str:
     """Answer what *remedy* is done to: a session's id, a name, or the part itself."""
     match remedy:
-        case Reconnect(whom) | EndPairing(whom) | RestartWorker(whom) | KickSink(whom):
+        case Reconnect(whom) | EndPairing(whom) | RemoveSession(whom):
             return whom
+        case RestartWorker(name) | KickSink(name) | RemoveConnection(name):
+            return name
         case RestartPostgres():
             return "database"
         case Nothing():
@@ -97,6 +117,14 @@ class Hands(Protocol):
         """Have a sink try again at once."""
         ...
 
+    async def remove_connection(self, name: str) -> None:
+        """Remove a connection, unless a phone is linked to it or about to be."""
+        ...
+
+    async def remove_session(self, session: SessionId) -> None:
+        """Remove a session, unless it has credentials or is about to."""
+        ...
+
 
 async def carry_out(remedy: Remedy, hands: Hands) -> None:
     """Do what *remedy* says."""
@@ -111,5 +139,9 @@ async def carry_out(remedy: Remedy, hands: Hands) -> None:
             await hands.restart_postgres()
         case KickSink(name):
             await hands.kick_sink(name)
+        case RemoveConnection(name):
+            await hands.remove_connection(name)
+        case RemoveSession(session):
+            await hands.remove_session(session)
         case Nothing():
             pass

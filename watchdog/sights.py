@@ -71,12 +71,14 @@ class SpoolSight:
 class Stray:
     """Something left over: a connection nobody paired for `age_s`, a connection without its session, session files without a connection.
 
-    `kind` is `never_paired`, `without_session` or `without_connection`; `about` its id.
+    `kind` is `never_paired`, `without_session` or `without_connection`; `about` its id. `removable`: it holds nothing that anybody
+    could miss, and was kept for as long as somebody wished.
     """
 
     kind: str
     about: str
     age_s: float = 0.0
+    removable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

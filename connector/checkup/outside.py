@@ -102,9 +102,7 @@ def _judged(status: int, setting: str, who: str) -> Finding:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED:
         return warned(f"{begins} answers HTTP {status}.", "Look at its own log: events wait until it takes them.")
     if status in _ABSENT:
-        return warned(
-            f"{begins} answers HTTP {status} to a HEAD.", f"Look whether the path in {setting} is right."
-        )
+        return warned(f"{begins} answers HTTP {status} to a HEAD.", f"Look whether the path in {setting} is right.")
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return warned(
             f"{begins} leads elsewhere (HTTP {status}), where events do not follow.",

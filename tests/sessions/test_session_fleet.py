@@ -212,6 +212,17 @@ async def test_removed_it_leaves_no_file(fleet: Fleet, until):
     assert list(fleet.register.folder.iterdir()) == []
 
 
+async def test_only_one_that_was_never_linked_and_is_not_being_linked_is_removed_as_unpaired(fleet: Fleet, until):
+    new, pairing, linked = fleet.create(), fleet.create(), await paired(fleet)
+    asking = asyncio.create_task(fleet.qr(pairing))
+    await until(lambda: fleet._pairings)
+    assert [await fleet.remove_unpaired(one) for one in (new, pairing, linked)] == [True, False, False]
+    assert {view.id for view in fleet.snapshot()} == {pairing, linked}
+    asking.cancel()
+    with pytest.raises(UnknownSession):
+        await fleet.remove_unpaired(new)
+
+
 async def test_the_states_that_it_tells_are_told_once_each(tmp_path: Path, until, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sessions.engine.reach.Reach.__call__", _reached)
     told: list[tuple[SessionId, Reason, Reason]] = []

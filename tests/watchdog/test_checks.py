@@ -17,7 +17,17 @@ from watchdog.checks import (
     findings,
     unseen_phones,
 )
-from watchdog.remedies import EndPairing, KickSink, Nothing, Reconnect, RestartPostgres, RestartWorker, code
+from watchdog.remedies import (
+    EndPairing,
+    KickSink,
+    Nothing,
+    Reconnect,
+    RemoveConnection,
+    RemoveSession,
+    RestartPostgres,
+    RestartWorker,
+    code,
+)
 from watchdog.sights import DatabaseSight, DiskSight, SinkSight, SinkState, Snapshot, SpoolSight, Stray, WorkerSight
 
 NOW = 1_000_000.0
@@ -149,6 +159,14 @@ def test_a_clock_that_somebody_set_is_told(moved: float, wrong: int) -> None:
 def test_what_was_left_over_is_told_and_not_removed(kind: str) -> None:
     """Whose it is only people know."""
     assert found(Snapshot(NOW, strays=(Stray(kind, "loja", 40 * 86_400.0),))) == [(f"stray_{kind}", Nothing())]
+
+
+def test_what_nobody_ever_paired_is_removed_where_somebody_wished_so() -> None:
+    """Its sentence says for how long nobody did."""
+    strays = tuple(Stray(kind, "x", 40 * 86_400.0, removable=True) for kind in ("never_paired", "without_connection"))
+    wrong = findings(Snapshot(NOW, strays=strays), None)
+    assert [one.remedy for one in wrong] == [RemoveConnection("x"), RemoveSession(SessionId("x"))]
+    assert all("40 days" in one.sentence and "remove" not in one.sentence for one in wrong)
 
 
 def test_a_connected_session_that_shows_no_life_is_connected_anew() -> None:

@@ -12,7 +12,17 @@ from loguru import logger
 from sessions.model import SessionId
 from watchdog.checks import Finding
 from watchdog.pace import Limits
-from watchdog.remedies import KickSink, Nothing, Reconnect, Remedy, RestartPostgres, RestartWorker, code
+from watchdog.remedies import (
+    KickSink,
+    Nothing,
+    Reconnect,
+    Remedy,
+    RemoveConnection,
+    RemoveSession,
+    RestartPostgres,
+    RestartWorker,
+    code,
+)
 from watchdog.sights import SinkSight, SinkState, Snapshot
 from watchdog.watchdog import Habits, Watchdog
 
@@ -60,6 +70,12 @@ class World:
 
     async def kick_sink(self, name: str) -> None:
         await self._do("kick_sink", name)
+
+    async def remove_connection(self, name: str) -> None:
+        await self._do("remove_connection", name)
+
+    async def remove_session(self, session: SessionId) -> None:
+        await self._do("remove_session", session)
 
     async def end_pairing(self, session: SessionId) -> None:
         await self._do("end_pairing", session)
@@ -109,6 +125,8 @@ async def until(fact: Callable[[], bool]) -> None:
         (RestartWorker("w1"), ("restart_worker", "w1")),
         (RestartPostgres(), ("restart_postgres", "")),
         (KickSink("record"), ("kick_sink", "record")),
+        (RemoveConnection("loja"), ("remove_connection", "loja")),
+        (RemoveSession(SessionId("one")), ("remove_session", "one")),
     ],
 )
 async def test_each_remedy_reaches_its_hand(

@@ -146,9 +146,7 @@ async def test_a_receiver_that_refuses(monkeypatch: pytest.MonkeyPatch, setting:
 
 
 @BOTH
-async def test_a_receiver_inside(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, setting: str, step: str
-) -> None:
+async def test_a_receiver_inside(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, setting: str, step: str) -> None:
     """The guard of the events guards the look, too."""
     monkeypatch.delenv("WEBHOOK_ALLOW_INTERNAL")
     found = (await looked(step))[step]

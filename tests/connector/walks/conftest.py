@@ -70,6 +70,11 @@ class ToldFleet:
         del self.views[session]
         return False
 
+    async def remove_unpaired(self, session: SessionId) -> bool:
+        if self.view(session).identity:
+            return False
+        return not await self.remove(session)
+
     def discard(self, session: SessionId) -> None:
         assert session not in self.views
         self.asked.append(f"discard {session}")

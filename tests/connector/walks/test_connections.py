@@ -129,6 +129,20 @@ async def test_a_new_start_knows_them(telling):
     assert again.ref("loja") == house.connections.ref("loja")
 
 
+async def test_only_one_that_nobody_linked_is_removed_as_unpaired(telling):
+    house = telling
+    for name in ("loja", "velha"):
+        await house.connections.create(ConnectionIn(name, name, "dono", None))
+    old = SessionId(house.connections.ref("velha").session)
+    await _tell(house, Reason.STARTING, Reason.CONNECTED)
+    for name in ("loja", "velha"):
+        await house.connections.remove_unpaired(name)
+    assert [one.connection_id for one in (await house.connections.list(None, None, None, 10, 0)).items] == ["loja"]
+    assert house.connections.refs[old].id == "velha", "what it left still has a name"
+    with pytest.raises(UnknownConnection):
+        await house.connections.remove_unpaired("velha")
+
+
 async def test_a_removed_one_is_gone_but_what_it_left_still_has_a_name(telling):
     house = telling
     await house.connections.create(SHOP)
