@@ -50,13 +50,14 @@ class Database:
 
     async def break_schema(self) -> None:
         """Take away the function that records, as a migration of somebody else's might."""
-        await self._run(f"alter {_RECORD} rename to vigia_record_gone")
+        await self.run(f"alter {_RECORD} rename to vigia_record_gone")
 
     async def mend_schema(self) -> None:
         """Give it back."""
-        await self._run(f"alter {_RECORD}_gone rename to vigia_record")
+        await self.run(f"alter {_RECORD}_gone rename to vigia_record")
 
-    async def _run(self, statement: str) -> None:
+    async def run(self, statement: str) -> None:
+        """Have it run SQL, past what is before it."""
         connection = await connect(Address.of(self.url))
         try:
             await connection.execute(statement)

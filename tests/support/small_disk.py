@@ -20,6 +20,7 @@ class SmallDisk:
     def __init__(self, place: Path, holder: int, enter: tuple[str, ...]) -> None:
         self.place = place
         self.command = (*enter, sys.executable, "-m", "connector", "serve")
+        self._holder = holder
         self.inside = Path(f"/proc/{holder}/root{place}")
         self._stuffing = self.inside / "stuffing"
 
@@ -35,6 +36,23 @@ class SmallDisk:
             while (more := self.free - leave) > 0:
                 with suppress(OSError):  # somebody else took it first
                     os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), more)
+
+    async def hide(self, folder: Path) -> None:
+        """Put an empty folder that nobody may write before *folder*, for the programs here; what they have open stays open."""
+        await self._inside("mount", "-t", "tmpfs", "-o", "ro,size=4096", "hidden", str(folder))
+
+    async def show(self, folder: Path) -> None:
+        """End that."""
+        await self._inside("umount", str(folder))
+
+    async def _inside(self, *command: str) -> None:
+        """Run a command as whoever mounted this."""
+        user = () if os.geteuid() == 0 else ("--user", "--preserve-credentials")
+        into = ("nsenter", "--target", str(self._holder), *user, "--mount", "--")
+        ran = await asyncio.create_subprocess_exec(*into, *command, stderr=asyncio.subprocess.PIPE)
+        _, said = await ran.communicate()
+        if ran.returncode:
+            raise RuntimeError(f"{command[0]} in the small disk's namespace: {said.decode().strip()}")
 
     def clear(self) -> None:
         """Take out everything that `stuff` put in."""
