@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from typing import Protocol
 
 import msgspec
 from loguru import logger
 
-from connector import facts
+from connector import changes, facts, portrait
 from connector.audit import Noted, unnoted
+from connector.changes import Change
 from connector.facts import ConnectionRef, Stamp
+from connector.portrait import Known, known_of
 from connector.refusals import ConnectionConflict, UnknownConnection
 from connector.spool import Connection, OutRow
 from connector.views import ConnectionIn, ConnectionView, Page, Status, TruthView
@@ -23,16 +24,10 @@ from sessions.model import Identity, SessionId
 from sessions.pairing import Code
 from sessions.ports import SessionView, Truth
 from sessions.state import Reason, State
-from sessions.state import Status as SessionStatus
 
 RECORD, WEBHOOK = "record", "webhook"
 MAX_CHANGES = 10_000
 _ASKED = "asked for over the API"
-WITHOUT_SESSION = "without_session"
-"""The reason of a connection whose session's record is gone or cannot be read: it is shown, and can be deleted."""
-_WITHOUT_SESSION = (
-    "O registro desta conexão não pode ser lido: restaure-o de uma cópia, ou exclua a conexão e crie-a de novo."
-)
 REMOVED = "removed:"
 """Before the id of a connection that was deleted: what its session still left in the inboxes goes where it belongs."""
 
@@ -65,26 +60,6 @@ class Spool(Protocol):
 
     def next_version(self) -> int: ...
     async def put(self, rows: list[OutRow]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is kept of a connection beside its names. Times in unix milliseconds."""
-
-    connected_at_ms: int | None = None
-    disconnected_at_ms: int | None = None
-    name: str | None = None  # the id it had, once it is removed
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A session went from one state to another."""
-
-    session: SessionId
-    before: State
-    now: State
-    at_ms: int
-    code: Code | None = None  # to scan, in this state
 
 
 class Connections:
@@ -208,7 +183,7 @@ class Connections:
 
     async def truth(self, connection_id: str) -> TruthView:
         """Answer what is known of a connection's session. Raises `UnknownConnection`."""
-        return _truth(connection_id, self._fleet.truth(SessionId(self._known(connection_id).session)))
+        return portrait.truth(connection_id, self._fleet.truth(SessionId(self._known(connection_id).session)))
 
     async def delete(self, connection_id: str) -> bool:
         """Log out at WhatsApp and remove its files; answers whether the phone still lists it as a linked device."""
@@ -289,22 +264,12 @@ class Connections:
         ref = self._refs.get(change.session)
         if ref is None:
             return
-        if (kept := self._kept.get(ref.id)) and (known := _after(change, known_of(kept))) != known_of(kept):
+        if (kept := self._kept.get(ref.id)) and (known := changes.after(change, known_of(kept))) != known_of(kept):
             await self._keep(replace(kept, body=msgspec.json.encode(known)))
         version = self._spool.next_version()
         stamp = Stamp(f"connection:{ref.id}:{version}", version)
-        identity = self._identity(change.session)
-        told = {
-            "status": change.now.reason.status.value,
-            "reason": change.now.reason.code,
-            "phone": identity.phone if identity else None,
-            "jid": identity.jid if identity else None,
-            "lid": identity.lid if identity else None,
-            "at_ms": change.at_ms,
-            **_scanned(change.code, self._clock()),
-            "seen_at_ms": self._seen_ms(change.session),
-        }
-        event = _event(stamp, ref, change, told)
+        told = changes.told(change, *self._facts(change.session), self._clock())
+        event = changes.event(stamp, ref, change, told)
         if event is not None:
             self._told(event)
         rows = {RECORD: facts.state(stamp, ref, told), WEBHOOK: event}
@@ -317,123 +282,19 @@ class Connections:
         )
         self._turned(ref, change.before, change.now)
 
-    def _seen_ms(self, session: SessionId) -> int | None:
-        try:
-            silent = self._fleet.view(session).silent_s
-        except UnknownSession:
-            return None  # it was removed meanwhile
-        return None if silent is None else int((self._clock() - silent) * 1000)
+    def _facts(self, session: SessionId) -> tuple[Identity | None, int | None]:
+        """Whose it is, and its last sign of life in unix milliseconds; nothing of one that was removed meanwhile."""
+        view = self._session(session)
+        if view is None:
+            return None, None
+        silent = view.silent_s
+        return view.identity, None if silent is None else int((self._clock() - silent) * 1000)
 
-    def _identity(self, session: SessionId) -> Identity | None:
+    def _session(self, session: SessionId) -> SessionView | None:
         try:
-            return self._fleet.view(session).identity
+            return self._fleet.view(session)
         except UnknownSession:
-            return None  # it was removed meanwhile
+            return None
 
     def _view(self, kept: Connection) -> ConnectionView:
-        try:
-            session = self._fleet.view(SessionId(kept.session))
-        except UnknownSession:
-            return _without_session(kept)
-        known = known_of(kept)
-        identity = session.identity
-        silent = session.silent_s
-        return ConnectionView(
-            connection_id=kept.id,
-            name=kept.name,
-            owner_id=kept.owner_id,
-            company_id=kept.company_id,
-            status=session.state.reason.status.value,
-            reason=session.state.reason.code,
-            message=session.state.sentence("pt"),
-            phone=identity.phone if identity else None,
-            jid=identity.jid if identity else None,
-            lid=identity.lid if identity else None,
-            connected_at=_moment(known.connected_at_ms),
-            disconnected_at=_moment(known.disconnected_at_ms),
-            last_event_at=None
-            if silent is None
-            else datetime.fromtimestamp(self._clock(), UTC) - timedelta(seconds=silent),
-            created_at=datetime.fromtimestamp(kept.created_us / 1e6, UTC),
-            lab=session.lab,
-        )
-
-
-def _truth(connection_id: str, it: Truth) -> TruthView:
-    view, state = it.view, it.view.state
-    return TruthView(
-        connection_id=connection_id,
-        status=state.reason.status.value,
-        reason=state.reason.code,
-        message=state.sentence("pt"),
-        since=datetime.fromtimestamp(state.since, UTC),
-        retry_in_seconds=view.retry_in_s,
-        trying_seconds=view.trying_s,
-        phone_seen_at=None if view.phone_seen_at is None else datetime.fromtimestamp(view.phone_seen_at, UTC),
-        worker=it.worker,
-        worker_alive=it.worker_alive,
-        as_of_seconds=it.as_of_s,
-        pump=it.pump,
-        socket=it.socket,
-        logged_in=it.logged_in,
-        heard_seconds=it.heard_s,
-        event_seconds=it.event_s,
-        sent_seconds=it.sent_s,
-        keepalive_errors=it.keepalive_errors,
-    )
-
-
-def _without_session(kept: Connection) -> ConnectionView:
-    known = known_of(kept)
-    return ConnectionView(
-        connection_id=kept.id,
-        name=kept.name,
-        owner_id=kept.owner_id,
-        company_id=kept.company_id,
-        status=SessionStatus.ERROR.value,
-        reason=WITHOUT_SESSION,
-        message=_WITHOUT_SESSION,
-        phone=None,
-        jid=None,
-        lid=None,
-        connected_at=_moment(known.connected_at_ms),
-        disconnected_at=_moment(known.disconnected_at_ms),
-        last_event_at=None,
-        created_at=datetime.fromtimestamp(kept.created_us / 1e6, UTC),
-        lab=False,
-    )
-
-
-def known_of(connection: Connection) -> Known:
-    """Answer what is kept of *connection* beside its names."""
-    return msgspec.json.decode(connection.body, type=Known) if connection.body else Known()
-
-
-def _after(change: Change, known: Known) -> Known:
-    if change.now.reason is Reason.CONNECTED:
-        return replace(known, connected_at_ms=change.at_ms)
-    if change.before.reason is Reason.CONNECTED:
-        return replace(known, disconnected_at_ms=change.at_ms)
-    return known
-
-
-def _scanned(code: Code | None, now: float) -> facts.Fact:
-    """What the record shows to be scanned: nothing that is of no use any more."""
-    if code is None or code.expires_at <= now:
-        return {"qr_code": None, "qr_expires_at_ms": None}
-    return {"qr_code": code.text, "qr_expires_at_ms": int(code.expires_at * 1000)}
-
-
-def _event(stamp: Stamp, ref: ConnectionRef, change: Change, told: facts.Fact) -> facts.Fact | None:
-    """`connected` when it is, `disconnected` when it was; the steps between are nobody's news."""
-    now, before = change.now.reason.status, change.before.reason.status
-    if (now is SessionStatus.CONNECTED) == (before is SessionStatus.CONNECTED):
-        return None
-    kind = "connected" if now is SessionStatus.CONNECTED else "disconnected"
-    data = {"reason": told["reason"], "message": change.now.sentence("pt"), "messageEn": change.now.sentence("en")}
-    data |= {"phone": told["phone"], "jid": told["jid"]}
-    return facts.event(stamp, kind, ref, change.at_ms, data)
-
-
-def _moment(at_ms: int | None) -> datetime | None:
-    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)
+        return portrait.shown(kept, self._session(SessionId(kept.session)), self._clock())

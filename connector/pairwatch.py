@@ -11,8 +11,8 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from connector.connections import WITHOUT_SESSION
 from connector.facts import ConnectionRef
+from connector.portrait import WITHOUT_SESSION
 from connector.refusals import UnknownConnection
 from connector.views import ConnectionView
 from sessions.errors import AlreadyConnected, PairingEnded, SessionsError, UnknownSession, Wait

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from connector.connections import REMOVED, known_of
+from connector.connections import REMOVED
+from connector.portrait import known_of
 from connector.spool import Connection, Spool
 from sessions.fleet import Fleet
 from sessions.model import SessionId

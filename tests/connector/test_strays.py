@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from connector.connections import Connections, Known
+from connector.connections import Connections
+from connector.portrait import Known
 from connector.sights import Hands
 from connector.spool import Connection, Spool
 from connector.strays import Strays

@@ -16,7 +16,7 @@ from connector.api.assets import Assets
 from connector.api.health import Health
 from connector.api.operator import Operator
 from connector.api.server import make_app
-from connector.connections import WITHOUT_SESSION
+from connector.portrait import WITHOUT_SESSION
 from sessions.state import Reason
 
 Client = TestClient[web.Request, web.Application]
