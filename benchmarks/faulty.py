@@ -124,6 +124,8 @@ class Wire:
                 ways.create_task(self._pump(inside, writer), name="faulty-out")
         except OSError:
             pass  # nobody at home: the caller is cut off
+        except asyncio.CancelledError:
+            pass  # by `close`, and it is over: the streams of Python 3.11 print a traceback for a task that ends cancelled
         finally:
             self._serving.discard(serving)
             for end in ends:
