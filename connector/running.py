@@ -14,7 +14,7 @@ from connector import background, housekeeping, observer
 from connector.audit import Audit
 from connector.connections import RECORD
 from connector.events import Events
-from connector.events.registry import Nothing, Restart, StateChange
+from connector.events.registry import Action, Nothing, Restart, StateChange
 from connector.facts import ConnectionRef
 from connector.housekeeping import CatchUp
 from connector.lifecycle import Condition, Job, Lifecycle, Service
@@ -103,7 +103,7 @@ class Running:
         await housekeeping.start(parts, seen.spool, self.catch_up, wait_s=0.0 if seen.embedded else KNOWN_VERSIONS_S)
         background.run(parts, self.pulse.run(), "database-pulse")
         kept_s = self.settings.dead_letters_kept_days * 86_400.0
-        expire = housekeeping.expire(seen.spool, kept_s, self.metrics.letters_expired)
+        expire = housekeeping.expire(seen.spool, kept_s, self._expired)
         background.run(parts, expire, "expire-dead-letters")
         background.run(parts, seen.connections.run(), "connections")
         background.run(parts, self._tell_now_and_then(), "last-seen")
@@ -202,6 +202,12 @@ class Running:
         for name in job.services:
             why = job.errors.get(name, "asked for over the API")
             self.audit.note("operator", "restart", name, why, done=name not in job.errors)
+
+    def _expired(self, sink: str, letters: int) -> None:
+        why = f"{letters} dead letters were older than {self.settings.dead_letters_kept_days} days"
+        self.metrics.letters_expired(sink, letters)
+        self.audit.note("housekeeping", "expire", sink, why, done=True)
+        self.events.publish(Action(action="expire", about=sink, why=why, done=True), "actionTaken")
 
     async def _tell_now_and_then(self) -> None:
         """The record says when each session was last seen alive: it may not grow old while nothing changes."""

@@ -145,6 +145,48 @@ async def test_news_come_by_themselves_and_take_no_focus(told: Told, serve: Any,
     await expect(button).to_be_focused()
 
 
+async def test_the_book_of_what_was_done(
+    told: Told, serve: Any, open_page: OpenPage, axe: Any, screenshot: Any
+) -> None:
+    """Closed until somebody wants it; then in the reader's language, with what is new, and older parts when asked for."""
+    for number in range(30):
+        told.did(
+            "watchdog", "reconnect", f"loja-{number}", "Session loja has been deaf for 200 s with no next try planned."
+        )
+    told.did("operator", "delete", "velha", "asked for over the API")
+    page = await signed_in(open_page, await serve(told.app()))
+    entries = page.locator("#book li")
+    await expect(page.locator("#book-section")).not_to_have_attribute("open", "")
+    await expect(entries).to_have_count(0)
+    await page.get_by_text("O que foi feito").click()
+    await expect(entries).to_have_count(20, timeout=LONG_MS)
+    await expect(entries.first).to_contain_text("Operador: excluiu a conexão velha")
+    await expect(entries.first).to_contain_text("Pedido pela API.")
+    await expect(entries.nth(1)).to_contain_text("A conexão loja está em deaf há 200 s")
+    await axe(page)
+    await screenshot(page, "operator-book")
+    told.did("housekeeping", "expire", "webhook", "3 dead letters were older than 30 days")
+    told.did("watchdog", "restart_postgres", "database", "The database has not answered for 60 s.", done=False)
+    await expect(entries).to_have_count(22, timeout=LONG_MS)
+    await expect(entries.first.locator(".badge")).to_have_text("não deu certo")
+    await page.get_by_role("button", name="Mais antigos").click()
+    await expect(entries).to_have_count(33, timeout=LONG_MS)
+    await expect(entries.last).to_contain_text("loja-0")
+    await expect(page.get_by_role("button", name="Mais antigos")).to_be_hidden()
+    await page.get_by_role("button", name="English").click()
+    await expect(entries.nth(1)).to_contain_text("Housekeeping: discarded old refused rows for webhook")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(entries).to_have_count(0)
+
+
+async def test_an_empty_book(told: Told, serve: Any, open_page: OpenPage) -> None:
+    """Says so."""
+    page = await signed_in(open_page, await serve(told.app()))
+    await page.get_by_text("O que foi feito").click()
+    await expect(page.locator("#book-empty")).to_be_visible(timeout=LONG_MS)
+    await expect(page.get_by_role("button", name="Mais antigos")).to_be_hidden()
+
+
 async def test_restart(told: Told, serve: Any, open_page: OpenPage) -> None:
     """Asked for by a button that says for whom, and told."""
     page = await signed_in(open_page, await serve(told.app()))

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from connector.api.assets import Assets
+from connector.api.audit import Book
 from connector.api.bootstrap import BASE, Initialized, StatusOf
 from connector.api.bootstrap import Reason as Wrong
 from connector.api.connections import Connections
@@ -27,6 +28,7 @@ from connector.api.stats import (
     Stats,
     WorkerFigures,
 )
+from connector.audit import Entry
 from connector.pairlinks import NewLink
 from connector.refusals import ConnectionConflict, UnknownConnection
 from connector.views import ConnectionIn, ConnectionView, Page, Status, TruthView
@@ -46,6 +48,7 @@ class Told:
     reasons: tuple[tuple[str, str], ...] = ()
     findings: tuple[tuple[str, str], ...] = ()
     sinks: list[SinkFigures] = field(default_factory=list)
+    book: list[Entry] = field(default_factory=list[Entry])
     away_s: float | None = None
     listed: bool = False
     full: bool = False
@@ -87,7 +90,7 @@ class Told:
         """Answer the API with the operator's page, as the service puts it together."""
         assets = Assets.read()
         services: Any = self
-        resources = (Connections(services), PairLinks(services), self)
+        resources = (Connections(services), PairLinks(services), Book(self), self)
         return make_app(
             key=KEY,
             health_of=Health(lab=self.lab, sessions=lambda: len(self.views)),
@@ -149,6 +152,15 @@ class Told:
         self.asked.append(what)
         if self.full:
             raise DiskFull
+
+    def did(self, actor: str, action: str, about: str, why: str, *, done: bool = True) -> None:
+        """Have something in the book, a minute after what is there."""
+        at = datetime.now(UTC).timestamp() - 86_400 + 60 * len(self.book)
+        self.book.insert(0, Entry(at, actor, action, about, why, done))
+
+    async def read(self, limit: int, before: int | None) -> list[Entry]:
+        """Answer a part of the book."""
+        return [one for one in self.book if before is None or one.id < before][:limit]
 
     # The figures
 

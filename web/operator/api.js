@@ -6,6 +6,7 @@ const CONNECTIONS = "/api/whatsapp-integration/connections";
 const BOOTSTRAP = "/api/whatsapp-bootstrap";
 const PAGE = 500;
 const MOST = 2_000;
+export const BOOK = 20;
 
 /** The service refused: its `status`, a `code` for programs, a `detail` for people, `retryAfter` in seconds. */
 export class Refused extends Error {
@@ -71,6 +72,12 @@ export class Api {
 
   truth(id) {
     return this.#call("GET", `${CONNECTIONS}/${encodeURIComponent(id)}/truth`);
+  }
+
+  /** Answer a part of the book of actions, the newest first: the newest of all, or those older than the entry *before*. */
+  async book(before) {
+    const older = before === undefined ? "" : `&before=${before}`;
+    return (await this.#call("GET", `${BOOTSTRAP}/audit?limit=${BOOK}${older}`)).items;
   }
 
   pairLink(id) {

@@ -62,6 +62,11 @@ const causes = {
   "A fault of the service: {}.": "Uma falha do serviço: {}.",
   "The spool cannot grow: the disk, a quota or a size limit is full. Free some space.": "A fila em disco não pode crescer: o disco, uma cota ou um limite de tamanho está cheio. Libere espaço.",
   "An engine worker crashed too often and was stopped.": "Um processo do motor caiu vezes demais e foi parado: veja o log e depois use Reiniciar em uma das conexões dele.",
+  // Why something was done
+  "asked for over the API": "Pedido pela API.",
+  "{} dead letters were older than {} days": "{} linhas recusadas tinham mais de {} dias.",
+  "{} dead letters": "{} linhas recusadas.",
+  "it runs": "Ela anda.",
   // What the watchdog finds
   "Session {} has been {} for {} s with no next try planned.": "A conexão {} está em {} há {} s sem nova tentativa marcada.",
   "Session {} counts as connected and has been silent for {} s.": "A conexão {} consta como conectada e está muda há {} s.",
@@ -80,6 +85,8 @@ const causes = {
   "The database has not answered for {} s.": "O banco de dados não responde há {} s.",
   "The disk has {} MB left: under {} MB sessions disconnect.": "Restam {} MB no disco: abaixo de {} MB as conexões são desligadas. Libere espaço.",
   "The system's clock was moved by {} s.": "O relógio do sistema foi movido em {} s.",
+  "Connection {} was never paired in {} days.": "A conexão {} nunca foi vinculada em {} dias.",
+  "Session {} belongs to no connection, and nobody paired it in {} days.": "A sessão {} não é de nenhuma conexão, e ninguém a vinculou em {} dias.",
   "Connection {} was never paired in {} days: pair it, or remove it.": "A conexão {} nunca foi vinculada em {} dias: vincule-a ou exclua-a.",
   "Connection {} has no session any more: remove it, and make it anew.": "A conexão {} não tem mais sessão: exclua-a e crie-a de novo.",
   "The files of session {} belong to no connection: see data/sessions, and remove them if nobody misses them.": "Os arquivos da sessão {} não são de nenhuma conexão: veja data/sessions e apague-os se ninguém sentir falta.",

@@ -2,6 +2,7 @@
 
 import { dress, offerLanguages } from "../common/language.js";
 import { Api, keepKey, keptKey, Refused } from "./api.js";
+import { Book } from "./book.js";
 import { Connections } from "./connections.js";
 import { askToAdd, askToRemove, closeAll, showLink } from "./dialogs.js";
 import { Poll } from "./poll.js";
@@ -17,6 +18,7 @@ let away = null;
 let said;
 
 const service = new Service();
+const book = new Book((before) => api.book(before));
 const connections = new Connections(act, (id) => api.truth(id));
 
 function act(what, connection) {
@@ -79,6 +81,7 @@ function shown(answer) {
   notAway();
   connections.show(answer, api.skew);
   service.show(answer);
+  if (answer.stats) book.look();
 }
 
 /** Answer false when there is no sense in asking again. */
@@ -137,6 +140,7 @@ function signOut(why = "") {
   closeAll();
   connections.clear();
   service.clear();
+  book.clear();
   notAway();
   $("desk").hidden = $("sign-out").hidden = true;
   $("sign-in").hidden = false;
@@ -171,6 +175,7 @@ function speak() {
   dress(say);
   connections.again();
   service.again();
+  book.again();
   sayAway(null);
 }
 

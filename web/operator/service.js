@@ -15,7 +15,7 @@ export class Service {
   show({ status, stats }) {
     this.#told = { status, stats };
     document.getElementById("lab").hidden = !status.lab;
-    for (const part of ["connections", "queues", "service"]) document.getElementById(`${part}-section`).hidden = !stats;
+    for (const part of ["connections", "queues", "service", "book"]) document.getElementById(`${part}-section`).hidden = !stats;
     document.getElementById("asleep").hidden = Boolean(stats);
     this.#showTroubles(status, stats?.findings ?? []);
     if (!stats) return;
