@@ -32,6 +32,7 @@ class Mood(StrEnum):
     UNAUTHORIZED = "unauthorized"  # 401
     LIMITED = "limited"  # 429 with Retry-After
     UNAVAILABLE = "unavailable"  # 503
+    FULL = "full"  # its disk: 53100
     PAUSED = "paused"  # 540: what Supabase answers for a project that is paused
 
 
@@ -40,6 +41,7 @@ _ANSWERS: dict[Mood, Callable[[], web.Response]] = {
     Mood.UNAUTHORIZED: lambda: web.json_response({"message": "Invalid API key"}, status=401),
     Mood.LIMITED: lambda: web.json_response({}, status=429, headers={"Retry-After": str(RETRY_AFTER_S)}),
     Mood.UNAVAILABLE: lambda: web.Response(status=503, text="<html>503</html>", content_type="text/html"),
+    Mood.FULL: lambda: web.json_response({"code": "53100", "message": "could not extend file"}, status=503),
     Mood.PAUSED: lambda: web.json_response({"message": "Project paused"}, status=540),
 }
 

@@ -51,13 +51,14 @@ class Fault(StrEnum):
     LIMITED = "limited"
     UNAVAILABLE = "unavailable"
     PAUSED = "paused"
+    FULL = "full"  # the database's disk
     SCHEMA = "schema"  # the function that records is gone, and comes back
     RESTARTED = "restarted"  # PostgreSQL killed, and started again
     DISK = "disk"  # our own: the queue cannot grow
 
 
 _MOODS = {fault: Mood(fault.value) for fault in Fault if fault.value in {mood.value for mood in Mood}}
-_OVER_HTTP = {Fault.HTML, Fault.UNAUTHORIZED, Fault.LIMITED, Fault.UNAVAILABLE, Fault.PAUSED}
+_OVER_HTTP = {Fault.HTML, Fault.UNAUTHORIZED, Fault.LIMITED, Fault.UNAVAILABLE, Fault.PAUSED, Fault.FULL}
 FAULTS = {Way.POSTGRES: tuple(one for one in Fault if one not in _OVER_HTTP), Way.REST: tuple(Fault)}
 
 

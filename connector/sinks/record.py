@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from connector.sinks.board import Board
+from connector.sinks.brake import REFUSALS_IN_A_ROW, Brake
 from connector.sinks.causes import of_store
 from connector.spool.rows import StoredOut
-from connector.spool.sink import Delivered, Verdict, Wait
-from connector.store.errors import StoreError
+from connector.spool.sink import Delivered, Park, Poison, Verdict, Wait
+from connector.store.errors import Barred, Rejected, StoreError
 from connector.store.rows import Recorded
 from connector.store.store import Store
 
 NAME = "record"
 SEND = "send:"
 """How the op of a send's own facts begins."""
+
+_OF_THE_MOMENT = frozenset({"23503", "23505"})
+"""A row that it refers to went away, or came, while it was recorded: told again it finds the database as it is by then."""
 
 Keep = Callable[[Mapping[str, str]], Awaitable[None]]
 """Keeps which atendimento each send was recorded in, by message id."""
@@ -37,6 +41,7 @@ class RecordSink:
         self._board = board
         self._keep = keep
         self._away = away
+        self._brake = Brake()
 
     @property
     def name(self) -> str:
@@ -50,11 +55,34 @@ class RecordSink:
         try:
             recorded = await self._store.record([row.body for row in rows])
         except StoreError as error:
-            return of_store(error)
+            return await self._refused(rows, error)
+        self._brake.taken(rows)
         await self._keep_sends(recorded)  # first: who is told by the board may ask for it at once
         for one in recorded:
             self._board.post(one)
         return Delivered()
+
+    async def _refused(self, rows: list[StoredOut], error: StoreError) -> Verdict:
+        """A row alone that is refused for good is poison, as long as it is not the database that refuses every one."""
+        verdict = of_store(error)
+        if isinstance(error, Barred) and await self._lets_us_in():
+            verdict = Poison(verdict.reason)  # so it is about what these rows hold
+        if not isinstance(verdict, Poison) or len(rows) > 1:
+            return verdict
+        if isinstance(error, Rejected) and error.code in _OF_THE_MOMENT and self._brake.again(rows[0]):
+            return Wait(verdict.reason, usual=True)
+        if (count := self._brake.refused(rows[0])) > REFUSALS_IN_A_ROW:
+            return Park(
+                f"{verdict.reason} So it did to the last {count}: look for triggers, constraints or columns of your own on Vigia's tables."
+            )
+        return verdict
+
+    async def _lets_us_in(self) -> bool:
+        try:
+            await self._store.newest_version()
+        except StoreError:
+            return False
+        return True
 
     async def _keep_sends(self, recorded: list[Recorded]) -> None:
         sends = {

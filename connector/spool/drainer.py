@@ -136,6 +136,8 @@ class Drainer:
                 refusal = await self._offer(rows)
             except SpoolError as error:
                 refusal = Wait(str(error))
+            except Exception as error:  # noqa: BLE001 - it must outlive whatever it meets: nobody would deliver for it
+                refusal = self._fault(error)
             self._learn(rows, refusal)
             if isinstance(refusal, Going):
                 self._recovered()
@@ -188,8 +190,11 @@ class Drainer:
         except TimeoutError:
             return Wait(f"No answer within {self._deliver_s:.0f} s.")
         except Exception as error:  # noqa: BLE001 - a fault of ours must not lose a row
-            logger.opt(exception=error if not self._refusals else None).error("The sink {} failed.", self._sink.name)
-            return Wait(f"A fault of the service: {type(error).__name__}.")
+            return self._fault(error)
+
+    def _fault(self, error: Exception) -> Wait:
+        logger.opt(exception=error if not self._refusals else None).error("The sink {} failed.", self._sink.name)
+        return Wait(f"A fault of the service: {type(error).__name__}.")
 
     async def _done(self, rows: Sequence[StoredOut]) -> None:
         await self._outbox.delete(rows)

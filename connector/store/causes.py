@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from connector.store.errors import Misconfigured, Offline, Rejected, StoreError, of_sqlstate
+from connector.store.errors import Barred, Misconfigured, Offline, Rejected, StoreError, of_sqlstate
 
 WRONG_KEY = (
     "Supabase refuses the key: copy the secret key (sb_secret_...) or the service_role key of this very project "
@@ -37,6 +37,10 @@ NO_POSTGREST = (
     "what answers under SUPABASE_URL is not Supabase: a proxy or a login page stands between, or the address is wrong"
 )
 PROXY = "a proxy on the way to Supabase wants a password and a user: correct HTTPS_PROXY"
+BARRED = (
+    "somebody on the way to Supabase refuses what is sent: look at the firewalls and proxies between here and there"
+)
+NO_SUCH_NAME = "the name in SUPABASE_URL is not known: correct it, look whether the project still exists, and at this machine's DNS"
 AWAY = "Supabase cannot reach its database"
 BUSY = "Supabase is busy"
 FAULT = "Supabase has a fault of its own"
@@ -72,7 +76,7 @@ _BY_STATUS: Mapping[int, StoreError] = {
     308: Misconfigured(ELSEWHERE),
     401: Misconfigured(WRONG_KEY),
     402: Misconfigured(RESTRICTED),
-    403: Misconfigured("Supabase lets nobody in from this machine: look at the project's network restrictions"),
+    403: Barred(BARRED),
     407: Misconfigured(PROXY),
     408: Offline(BUSY),
     413: Rejected(TOO_LARGE, "413"),
@@ -102,6 +106,8 @@ def meaning(answer: Answer, now: datetime | None = None) -> StoreError:
             return Offline(said, _seconds(answer.retry_after, now or datetime.now(UTC)))
         case Rejected():
             return Rejected(said, found.code)
+        case Barred():
+            return Barred(said)
         case _:
             return Misconfigured(said, answer.code or "")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -17,6 +19,24 @@ COMMAND_S = 30.0
 IDLE_S = 60.0
 """An unused connection is closed after this long: poolers and networks forget it silently."""
 _asyncpg = cast(Any, asyncpg)  # it carries no types
+_NO_ADDRESS = "the connection string is not an address of a PostgreSQL database"
+_TLS = "the database and this machine do not agree on TLS: look at sslmode and certificates in the connection string"
+_NO_SUCH_NAME = (
+    "the name of the database's host is not known: correct the connection string, or look at this machine's DNS"
+)
+_NO_WAY = "no network leads to the database's address: where it needs IPv6, as Supabase's direct one does, use the session pooler's"
+_NO_TENANT = (
+    "the pooler knows no such project or user: correct the connection string, or resume the project if it is paused"
+)
+_POOLER = (
+    ("tenant or user not found", _NO_TENANT),
+    ("tenant/user", _NO_TENANT),
+    ("not in tenant allow_list", "the project's network restrictions keep this machine out: allow its address"),
+    ("ssl connection is required", _TLS),
+    ("no such database", "there is no database of that name: create it, or correct the connection string"),
+    ("authentication failed", "the database refuses this password or user: correct the connection string"),
+)
+"""What poolers (Supavisor, PgBouncer) say under codes that mean something else elsewhere: a part of it, in small letters."""
 
 
 class Connection(Protocol):
@@ -73,7 +93,7 @@ class Target:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise Misconfigured("DATABASE_URL is not an address of a PostgreSQL database") from error
+            raise Misconfigured(_NO_ADDRESS) from error
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         marked = options.pop("pgbouncer", "").lower() == "true"
         hosted = host.endswith((".supabase.com", ".supabase.co"))
@@ -110,17 +130,26 @@ def classify(error: Exception) -> StoreError:
     if isinstance(error, StoreError):
         return error
     if isinstance(error, asyncpg.PostgresError):
-        return of_sqlstate(getattr(error, "sqlstate", None) or "", type(error).__name__)
-    if isinstance(error, ssl.SSLError) or (isinstance(error, ConnectionError) and "SSL" in str(error)):
-        return Misconfigured(
-            "the database and this machine do not agree on TLS: look at sslmode and certificates in DATABASE_URL"
-        )
-    if isinstance(error, OSError):  # refused, unknown host, and every time-out
+        return _of_pooler(error) or of_sqlstate(getattr(error, "sqlstate", None) or "", type(error).__name__)
+    if isinstance(error, ssl.SSLError) or (isinstance(error, ConnectionError) and "rejected SSL" in str(error)):
+        return Misconfigured(_TLS)
+    if isinstance(error, socket.gaierror):
+        return Offline(_NO_SUCH_NAME)
+    if isinstance(error, OSError) and error.errno == errno.ENETUNREACH:
+        return Offline(_NO_WAY)
+    if isinstance(error, OSError):  # refused, and every time-out
         return Offline(f"the database cannot be reached ({type(error).__name__})")
     if isinstance(error, asyncpg.DataError):
         return Rejected("a value is not what the database's function takes")
     if isinstance(error, asyncpg.ClientConfigurationError):
-        return Misconfigured("DATABASE_URL is not an address of a PostgreSQL database")
+        return Misconfigured(_NO_ADDRESS)
     if isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError)):
         return Offline(f"the connection to the database ended ({type(error).__name__})")
     raise error
+
+
+def _of_pooler(error: asyncpg.PostgresError) -> Misconfigured | None:
+    code, said = getattr(error, "sqlstate", None) or "", str(error).lower()
+    if code not in ("XX000", "08P01"):
+        return None
+    return next((Misconfigured(told, code) for part, told in _POOLER if part in said), None)

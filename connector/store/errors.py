@@ -37,6 +37,10 @@ class Misconfigured(StoreError):
         self.code = code
 
 
+class Barred(Misconfigured):
+    """Somebody on the way refuses the request: all of ours, or this one for what it holds."""
+
+
 class Rejected(StoreError):
     """What was said can never be kept. `code` is the SQLSTATE, "" where our side refused it."""
 
@@ -46,15 +50,24 @@ class Rejected(StoreError):
 
 
 _OLD_SCHEMA = "the database's tables are not this Vigia's: run `vigia migrate`"
+_MIXED_UP = "a pooler before the database mixes connections up: add ?pgbouncer=true to the connection string"
 _REMEDIES = {
     "25006": "the database takes no writes: give it disk space, or switch read-only off",
-    "28": "the database refuses this password or user: correct DATABASE_URL",
-    "3D": "there is no database of that name: create it, or correct DATABASE_URL",
+    "26": _MIXED_UP,
+    "28": "the database refuses this password or user: correct the connection string",
+    "3D": "there is no database of that name: create it, or correct the connection string",
+    "42P05": _MIXED_UP,
     "42501": "the database user lacks a right: connect as the user that ran `vigia migrate`",
     "42P01": _OLD_SCHEMA,
     "42703": _OLD_SCHEMA,
     "42883": _OLD_SCHEMA,
     "3F": _OLD_SCHEMA,
+}
+
+
+_FULL = {
+    "53100": "the database's disk is full: give it space",
+    "53300": "the database lets no more connections in: allow more, or use its pooler",
 }
 
 
@@ -65,6 +78,8 @@ def of_sqlstate(code: str, name: str, remedies: Mapping[str, str] = _REMEDIES) -
     """
     if code in remedies:
         return Misconfigured(remedies[code], code)
+    if code in _FULL:
+        return Offline(_FULL[code])
     if code.startswith(_LATER):
         return Offline(f"the database answered {name} ({code})")
     if code.startswith(_NEVER):

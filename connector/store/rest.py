@@ -6,6 +6,7 @@ The one file that knows the `supabase` package, and only once it is used: loadin
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -157,7 +158,9 @@ def classify(error: Exception) -> StoreError:
         return error
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         return Misconfigured(causes.ELSEWHERE)
-    if isinstance(error, httpx.ConnectError) and _untrusted(error):
+    if isinstance(error, httpx.ConnectError) and _because(error, socket.gaierror):
+        return Offline(causes.NO_SUCH_NAME)
+    if isinstance(error, httpx.ConnectError) and _because(error, ssl.SSLCertVerificationError):
         return Misconfigured(
             "the certificate under SUPABASE_URL is not trusted: correct the address, or name your company's authority in SSL_CERT_FILE"
         )
@@ -168,10 +171,10 @@ def classify(error: Exception) -> StoreError:
     raise error
 
 
-def _untrusted(error: BaseException | None) -> bool:
-    """Whether a certificate is the reason, however deep it lies."""
+def _because(error: BaseException | None, reason: type[BaseException]) -> bool:
+    """Whether *reason* is why, however deep it lies."""
     while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
+        if isinstance(error, reason):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -74,6 +75,18 @@ def test_a_code_that_nobody_thought_of_parks(code: str) -> None:
         (asyncpg.InvalidSQLStatementNameError("a pooler"), Park),
         (ssl.SSLError("handshake"), Park),
         (ConnectionError("PostgreSQL server rejected SSL upgrade"), Park),
+        (ConnectionError("PostgreSQL server sent an error response during SSL"), Wait),
+        (socket.gaierror(-2, "Name or service not known"), Wait),
+        (asyncpg.InternalServerError("Tenant or user not found"), Park),
+        (asyncpg.InternalServerError("(ENOTFOUND) tenant/user postgres.abc not found"), Park),
+        (asyncpg.InternalServerError("Address not in tenant allow_list: {1,2,3,4}"), Park),
+        (asyncpg.InternalServerError("SSL connection is required"), Park),
+        (asyncpg.InternalServerError("MaxClientsInSessionMode: max clients reached"), Wait),
+        (asyncpg.InternalServerError("DbHandler exited"), Wait),
+        (asyncpg.ProtocolViolationError("no such database: shop"), Park),
+        (asyncpg.ProtocolViolationError("SASL authentication failed"), Park),
+        (asyncpg.ProtocolViolationError("server conn crashed?"), Wait),
+        (asyncpg.DuplicatePreparedStatementError("a pooler"), Park),
         (asyncpg.ClientConfigurationError("no address"), Park),
         (asyncpg.CheckViolationError("no"), Poison),
         (asyncpg.NotNullViolationError("no"), Poison),
@@ -85,6 +98,24 @@ def test_a_code_that_nobody_thought_of_parks(code: str) -> None:
 )
 def test_what_the_driver_raises(error: Exception, verdict: type) -> None:
     assert isinstance(of_store(classify(error)), verdict)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (asyncpg.InternalServerError("Tenant or user not found"), "resume the project if it is paused"),
+        (asyncpg.InternalServerError("Address not in tenant allow_list: {planted}"), "allow its address"),
+        (asyncpg.ProtocolViolationError("password authentication failed for planted"), "refuses this password"),
+        (asyncpg.InvalidSQLStatementNameError("planted"), "?pgbouncer=true"),
+        (asyncpg.DiskFullError("could not extend file planted"), "disk is full"),
+        (socket.gaierror(-2, "planted"), "host is not known"),
+        (OSError(101, "Network is unreachable"), "IPv6"),
+    ],
+)
+def test_what_can_be_mended_is_told_with_its_remedy_and_nothing_is_quoted(error: Exception, says: str) -> None:
+    told = str(classify(error))
+    assert says in told
+    assert "planted" not in told
 
 
 REST = {

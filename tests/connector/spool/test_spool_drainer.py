@@ -52,6 +52,25 @@ async def test_it_waits_without_losing_or_reordering_and_recovers(house, spool, 
     await until(lambda: drainer.view.state is SinkState.RUNNING)
 
 
+async def test_a_fault_where_nobody_expected_one_ends_no_queue(house, spool, receiver, until, monkeypatch):
+    """Nobody would deliver any more, and the view would go on saying that it runs."""
+    faults = iter([MemoryError(), KeyError("a bug")])
+    read = type(spool.outbox).read
+
+    async def faulty(outbox, *arguments):
+        if fault := next(faults, None):
+            raise fault
+        return await read(outbox, *arguments)
+
+    monkeypatch.setattr(type(spool.outbox), "read", faulty)
+    monkeypatch.setattr(type(spool.outbox), "heads", faulty)
+    a = receiver("a")
+    await put(spool, 1, 2)
+    drainer = house.drain(spool, a)
+    await a.until(lambda: len(a.took) == 2)
+    await until(lambda: drainer.view.state is SinkState.RUNNING)
+
+
 async def test_the_view_says_why_it_waits_and_how_old_the_head_is(house, spool, receiver, until):
     await put(spool, 1)
     house.wall.us += 3_000_000

@@ -95,7 +95,7 @@ async def test_a_wrong_password(cluster: Cluster, url: str, sql: Connection) -> 
         await sql.execute("select pg_reload_conf()")
         found = only_failure(await _until_asked(as_user(url, "locked", "wrong")), "database")
         assert found.detail == "The database refuses this password or user."
-        assert found.remedy == "Correct DATABASE_URL."
+        assert found.remedy == "Correct the connection string."
         right = await looked_at_url(as_user(url, "locked", "right"))
         assert right["database"].status is Status.OK
     finally:

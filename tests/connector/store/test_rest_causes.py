@@ -9,7 +9,7 @@ import pytest
 
 from connector.store import causes
 from connector.store.causes import Answer, meaning
-from connector.store.errors import Misconfigured, Offline, Rejected, StoreError
+from connector.store.errors import Barred, Misconfigured, Offline, Rejected, StoreError
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -40,8 +40,9 @@ CAUSES: list[tuple[int, str | None, type[StoreError], str]] = [
     (405, "25006", Misconfigured, causes.READ_ONLY),
     (500, "40001", Offline, "40001"),
     (500, "40P01", Offline, "40P01"),
-    (503, "53100", Offline, "53100"),
-    (503, "53300", Offline, "53300"),
+    (503, "53100", Offline, "disk is full"),
+    (503, "53200", Offline, "53200"),
+    (503, "53300", Offline, "no more connections"),
     (500, "55P03", Offline, "55P03"),
     (500, "57014", Offline, "57014"),
     (500, "57P01", Offline, "57P01"),
@@ -73,7 +74,7 @@ CAUSES: list[tuple[int, str | None, type[StoreError], str]] = [
     (400, None, Offline, causes.NO_POSTGREST),
     (401, None, Misconfigured, causes.WRONG_KEY),
     (402, None, Misconfigured, causes.RESTRICTED),
-    (403, None, Misconfigured, "network restrictions"),
+    (403, None, Barred, causes.BARRED),
     (404, None, Offline, causes.NO_POSTGREST),
     (406, None, Offline, causes.NO_POSTGREST),
     (407, None, Misconfigured, causes.PROXY),
