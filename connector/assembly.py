@@ -125,6 +125,8 @@ class Assembly:
             connections,
             lambda: catch_up.reason,
             lambda: pulse.latency_ms,
+            lambda: pulse.silent_s,
+            lambda: lifecycle.initialized,
         )
         metrics.watch(lambda: replace(seen.figures(), database_ms=pulse.latency_ms))
         strays = Strays(fleet, spool, kept_s=settings.orphans_kept_days * DAY_S or None)

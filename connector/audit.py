@@ -89,7 +89,7 @@ class Audit:
             try:
                 lines = path.read_bytes().splitlines()
             except FileNotFoundError:
-                return
+                continue  # put aside a moment ago, and nothing was noted since
             for line in reversed(lines):
                 try:
                     yield msgspec.json.decode(line, type=Entry)

@@ -14,6 +14,7 @@ from typing import Literal
 from loguru import logger
 
 from connector.refusals import NotInitialized, RestartUnderWay, UnknownJob
+from connector.store.errors import StoreError
 
 Name = Literal["database", "sinks", "workers", "sessions", "watchdog"]
 JOBS_KEPT = 50
@@ -147,7 +148,7 @@ class Lifecycle:
                     await one.restart()
             except Exception as error:  # noqa: BLE001 - one service that does not restart keeps no other from it
                 logger.opt(exception=error).error("{} did not restart.", one.name)
-                errors[one.name] = f"{type(error).__name__}: see the log."
+                errors[one.name] = _sentence(error)
         status = "failed" if errors else "done"
         ended = Job(job.id, job.services, job.started_at, status, self._clock(), errors)
         self._note(ended)
@@ -157,3 +158,12 @@ class Lifecycle:
         self._jobs[job.id] = job
         while len(self._jobs) > JOBS_KEPT:
             self._jobs.popitem(last=False)
+
+
+def _sentence(error: Exception) -> str:
+    """What an operator is told of a restart that failed. Only our own errors are shown whole: another's may say anything."""
+    if isinstance(error, TimeoutError):
+        return "It did not come back in time: the watchdog goes on with it, and the log says more."
+    if isinstance(error, StoreError):
+        return f"{str(error)[:1].upper()}{str(error)[1:]}."
+    return f"{type(error).__name__}: see the log."

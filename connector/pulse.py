@@ -1,4 +1,7 @@
-"""How soon the database answers, asked now and then: a figure for people, and for the watchdog. Queues find out for themselves."""
+"""How soon the database answers, asked every few seconds: a figure for people, and for the watchdog, which finds one that hangs by it.
+
+Queues find out for themselves.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ import time
 from connector.store.errors import StoreError
 from connector.store.store import Store
 
-EVERY_S = 15.0
-ASK_S = 10.0
+EVERY_S = 5.0
+ASK_S = 5.0
 
 
 class Pulse:
@@ -18,6 +21,12 @@ class Pulse:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.latency_ms: float | None = None
+        self._silent_since: float | None = None  # monotonic
+
+    @property
+    def silent_s(self) -> float | None:
+        """Seconds since it was first asked in vain, None while it answers or nobody asked."""
+        return None if self._silent_since is None else time.monotonic() - self._silent_since
 
     async def run(self) -> None:
         """Ask again and again, until cancelled."""
@@ -33,5 +42,7 @@ class Pulse:
                 await self._store.newest_version()
         except (StoreError, TimeoutError):
             self.latency_ms = None
+            self._silent_since = began if self._silent_since is None else self._silent_since
         else:
+            self._silent_since = None
             self.latency_ms = round((time.monotonic() - began) * 1000, 1)

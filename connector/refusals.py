@@ -47,6 +47,12 @@ class KeyReused(Choose):
     code = "idempotency_key_reused"
 
 
+class CannotStart(Wait):
+    """The services could not be started: the log says why."""
+
+    code = "cannot_start"
+
+
 class InProgress(Wait):
     """A request with this Idempotency-Key is under way still: ask again in a moment."""
 

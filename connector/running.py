@@ -14,7 +14,7 @@ from connector import background, housekeeping, observer
 from connector.audit import Audit
 from connector.connections import RECORD
 from connector.events import Events
-from connector.events.registry import Action, Nothing, Restart, StateChange
+from connector.events.registry import Action, FailedRestart, Nothing, Restart, StateChange
 from connector.facts import ConnectionRef
 from connector.housekeeping import CatchUp
 from connector.lifecycle import Condition, Job, Lifecycle, Service
@@ -95,8 +95,8 @@ class Running:
     async def _start(self) -> None:
         seen, parts = self.seen, self.parts
         if seen.embedded:
-            parts.push_async_callback(seen.embedded.stop)
             await seen.embedded.start()
+            parts.push_async_callback(seen.embedded.stop)
         background.run(parts, self.events.run(), "events")
         await seen.connections.load(seen.fleet)
         await self._start_queues()
@@ -178,11 +178,19 @@ class Running:
         await self._until(lambda: connected <= self._connected())
 
     async def _restart_sessions(self) -> None:
-        connected = self._connected()
-        for view in self.seen.fleet.snapshot():
-            if view.identity is not None and view.state.reason is not Reason.STOPPED:
-                self.seen.fleet.connect(view.id)
-        await self._until(lambda: connected <= self._connected())
+        fleet = self.seen.fleet
+        before = {one.id: one.state for one in fleet.snapshot() if one.identity is not None}
+        asked = [session for session, state in before.items() if state.reason is not Reason.STOPPED]
+        for session in asked:
+            fleet.connect(session)
+
+        def settled(session: SessionId) -> bool:
+            """It is connected, or what keeps it from being so is no matter of waiting: found out anew, or still so, as a ban is."""
+            view = fleet.view(session)
+            tried = view.state is not before[session] or view.trying_s is None
+            return view.state.reason is Reason.CONNECTED or (tried and view.state.reason.value.next is not Next.WAIT)
+
+        await self._until(lambda: all(map(settled, asked)))
 
     async def _restart_watchdog(self) -> None:
         await self.watchdog.stop()
@@ -198,7 +206,12 @@ class Running:
                 await asyncio.sleep(LOOK_EVERY_S)
 
     def _restarted(self, job: Job) -> None:
-        self.events.publish(Restart(services=list(job.services)), "serviceRestarted")
+        names: list[str] = list(job.services)
+        if job.errors:
+            told = FailedRestart(services=names, failed=list(job.errors), errors=job.errors)
+            self.events.publish(told, "serviceRestartFailed")
+        else:
+            self.events.publish(Restart(services=names), "serviceRestarted")
         for name in job.services:
             why = job.errors.get(name, "asked for over the API")
             self.audit.note("operator", "restart", name, why, done=name not in job.errors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connector import checkup
 from connector.api.bootstrap import StepOf
@@ -24,6 +24,17 @@ ROUND_TRIP_S = 20.0
 _MOST_NAMED = 5
 
 
+async def _not_started(_ground: Ground) -> Finding:
+    return failed("The services wait to be started.", "Call POST /api/whatsapp-bootstrap/initialize, then test again.")
+
+
+_BEFORE_THE_START = (
+    Step("initialized", "Started", _not_started),
+    *(replace(one, needs=(*one.needs, "initialized")) if one.name == "database" else one for one in checkup.STEPS),
+)
+"""A database of the service's own does not run yet, and another's is not asked before somebody wants it to be."""
+
+
 @dataclass(frozen=True, slots=True)
 class SelfTest:
     """What is tried. One test at a time: who asks meanwhile waits for a turn."""
@@ -36,6 +47,8 @@ class SelfTest:
     async def run(self) -> list[StepOf]:
         """Take every step and answer what each found."""
         async with self.busy, Ground(load=lambda: self.settings, database=self.database()) as ground:
+            if not self.seen.started():
+                return [_shown(result) async for result in checkup.run(_BEFORE_THE_START, ground)]
             own: tuple[Step[Ground], ...] = (
                 Step("queues", "Queues", self._queues),
                 Step("workers", "Workers", self._workers),

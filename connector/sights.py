@@ -14,6 +14,7 @@ from connector.events import Events
 from connector.events.registry import Action, Problem
 from connector.facts import ConnectionRef
 from connector.metrics import Figures, Metrics, SessionFigures, SinkFigures, WorkerFigures
+from connector.refusals import NotInitialized
 from connector.spool import Drainer, Mover, SinkView, Spool
 from connector.spool import SinkState as Draining
 from connector.store.embedded import Embedded, Running
@@ -46,6 +47,8 @@ class Seen:
     connections: Connections
     unanswered: Callable[[], str | None] = lambda: None  # why a database of others has not answered since the start
     latency_ms: Callable[[], float | None] = lambda: None  # of the database's last answer
+    silent_s: Callable[[], float | None] = lambda: None  # since it was first asked in vain
+    started: Callable[[], bool] = lambda: True
     away_since: float | None = field(default=None)
 
     def snapshot(self, strays: tuple[Stray, ...] = ()) -> Snapshot:
@@ -83,6 +86,8 @@ class Seen:
 
     def troubles(self) -> list[Trouble]:
         """What a load balancer should know: a database that is away degrades, a spool that cannot be written blocks."""
+        if not self.started():
+            return [Trouble(NotInitialized.code, str(NotInitialized()))]
         found = [
             Trouble(f"sink_{one.view.name}", f"{one.view.reason} ({one.view.depth} rows wait)")
             for one in self.drainers
@@ -96,7 +101,11 @@ class Seen:
         return found
 
     def _away_s(self) -> float | None:
-        """Seconds since the embedded server was last up, or since one of another's stopped answering the record's sink."""
+        """Seconds since the embedded server was last up, or since one of another's stopped answering, be it the record's sink."""
+        if not self.started():
+            return None
+        if (silent := self.silent_s()) is not None:
+            return silent
         if self.embedded is not None:
             away = self.embedded.view.running is not Running.UP
         else:

@@ -68,6 +68,7 @@ def main() -> int:
         wanted["LOG_LEVEL"] = os.environ.get(
             "LOG_LEVEL", "WARNING"
         )  # the page asks every second: a line each tells nobody anything
+        wanted["AUTO_INITIALIZE"] = "true"  # a demonstration that waits to be started would show nothing
         if Path(ENV_FILE).exists():
             print(LEFT_ALONE.format(file=ENV_FILE), flush=True)
         with child("connector", "serve", folder=folder, DATA_DIR=str(folder / "service"), **wanted) as service:

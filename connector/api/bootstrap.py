@@ -14,6 +14,8 @@ from connector.api.route import Reply, route
 from connector.api.sse import Source, answer
 from connector.api.stats import FiguresPort, Stats
 from connector.lifecycle import Condition, Job, Name
+from connector.refusals import CannotStart
+from connector.store.errors import StoreError
 
 BASE = "/api/whatsapp-bootstrap"
 _TAG = "bootstrap"
@@ -149,13 +151,16 @@ class Bootstrap:
         self._figures = figures
         self._events = events
 
-    @route("POST", BASE + "/initialize", tag=_TAG)
+    @route("POST", BASE + "/initialize", tag=_TAG, refuses={503: "Something has to be mended first."})
     async def initialize(self) -> Initialized:
         """Start what does not run.
 
         With AUTO_INITIALIZE=false the service only answers HTTP until this is called. To call it again changes nothing.
         """
-        started = await self._services.initialize()
+        try:
+            started = await self._services.initialize()
+        except StoreError as error:  # a data folder of another PostgreSQL, say: the sentence tells what to do
+            raise CannotStart(f"The services do not start: {error}.") from error
         return Initialized(initialized=self._services.initialized, started=started, services=self._states())
 
     @route("GET", BASE + "/status", tag=_TAG)

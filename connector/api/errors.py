@@ -62,6 +62,7 @@ _TABLE: dict[type[SessionsError], Answer] = {
     errors.WorkerGone: Answer(503, retry_s=2),
     refusals.RecordAway: Answer(503, retry_s=5),
     refusals.NotInitialized: Answer(503, retry_s=5),
+    refusals.CannotStart: Answer(503),
     errors.Deadline: Answer(504),
     errors.DiskFull: Answer(507),
     errors.Wait: Answer(503, retry_s=5),

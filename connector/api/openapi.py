@@ -132,7 +132,7 @@ def _operation(one: Operation, schemas: _Schemas) -> Json:
         described["description"] = _line(rest)
     for body in one.of("body"):
         content = {"application/json": {"schema": schemas.taken(body.adapter)}}
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": not body.optional, "content": content}
     return described
 
 

@@ -83,6 +83,13 @@ class Input:
     adapter: TypeAdapter[Any]
     kind: Any
 
+    @property
+    def optional(self) -> bool:
+        """Whether a body may be left out: everything in it has a default."""
+        return issubclass(self.kind, BaseModel) and not any(
+            one.is_required() for one in self.kind.model_fields.values()
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -161,6 +168,8 @@ def _input(argument: str, kind: Any) -> Input:
 
 async def _value(request: web.Request, one: Input) -> Any:
     if one.place == "body":
+        if one.optional and not await _body(request):
+            return one.adapter.validate_python({})
         if request.content_type != "application/json":
             raise Refusal(415, "unsupported_media_type", "Send the body as application/json.")
         return one.adapter.validate_json(await _body(request))

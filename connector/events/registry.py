@@ -154,6 +154,14 @@ class Restart(Data, frozen=True):
     services: list[str]
 
 
+class FailedRestart(Data, frozen=True):
+    """The services an operator had restarted, and why some of them are not back, by service."""
+
+    services: list[str]
+    failed: list[str]
+    errors: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class EventType:
     """One event. In the sentences `{field}` stands for a field of its data."""
@@ -269,6 +277,14 @@ ALL = (
     ),
     EventType("actionTaken", _S, _I, Action, "Ação {action} em {about}: {why}", "Action {action} on {about}: {why}"),
     EventType("serviceStarted", _S, _I, Nothing, "O serviço começou.", "The service started."),
+    EventType(
+        "serviceRestartFailed",
+        _S,
+        _C,
+        FailedRestart,
+        "Um operador reiniciou: {services}. Não voltou: {failed}.",
+        "An operator restarted: {services}. Not back: {failed}.",
+    ),
     EventType(
         "serviceRestarted", _S, _I, Restart, "Um operador reiniciou: {services}.", "An operator restarted: {services}."
     ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+import psutil
 from loguru import logger
 
 from connector.store.cluster import Cluster
@@ -59,6 +59,7 @@ class Embedded:
         self._changed = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
+        self._again = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -101,10 +102,8 @@ class Embedded:
         self._listeners.append(up)
 
     def restart(self) -> None:
-        """End its process, which starts another: for a watchdog that finds it not answering."""
-        if self._view.pid:
-            with suppress(ProcessLookupError):
-                os.kill(self._view.pid, signal.SIGQUIT)
+        """End its process, the hard way if it must be, and start another: for a watchdog that finds it not answering."""
+        self._again.set()
 
     async def stop(self) -> None:
         """End it in order, in `STOP_S` and a little; may be called twice."""
@@ -137,12 +136,24 @@ class Embedded:
             await self._cluster.prepare()
             process = await self._spawn()
             await self._welcome(process)
-            return f"it ended with status {await process.wait()}"
+            return await self._over(process)
         except (OSError, StoreError) as error:
             return str(error) or type(error).__name__
         finally:
             if process:
                 await _end(process)
+
+    async def _over(self, process: asyncio.subprocess.Process) -> str:
+        """Wait until it ended or is to be, and answer why."""
+        self._again.clear()
+        ended = asyncio.create_task(process.wait(), name="embedded-postgres-ends")
+        asked = asyncio.create_task(self._again.wait(), name="embedded-postgres-is-to-end")
+        try:
+            await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+            return f"it ended with status {ended.result()}" if ended.done() else "it was restarted"
+        finally:
+            asked.cancel()
+            ended.cancel()
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         log = self._cluster.log
@@ -193,7 +204,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     for how, wait in ((signal.SIGINT, STOP_S), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 1.0)):
         if process.returncode is not None:
             return
-        with suppress(ProcessLookupError):
-            process.send_signal(how)
+        with suppress(psutil.NoSuchProcess):
+            whole = psutil.Process(process.pid)
+            # Its own processes end with it by themselves, but for those that hang; they would keep the next one out.
+            for one in (whole, *(whole.children() if how is signal.SIGKILL else ())):
+                one.send_signal(how)
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), wait)

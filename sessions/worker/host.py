@@ -26,6 +26,9 @@ ENGINE_SEND_S = 200.0  # the engine's own waits end before this: 75 s each for a
 
 PHONE_TOLD_S = 900.0  # a phone that is used is told of so often, not at each of its receipts
 
+_PEOPLE = frozenset({"s.whatsapp.net", "lid"})
+"""The servers of addresses that are one person's."""
+
 _SOCKET = {
     Sign.CONNECTED: True,
     Sign.DISCONNECTED: False,
@@ -234,7 +237,9 @@ class Host:
         def read(answer: bytes) -> tuple[Outcome, frozenset[str]]:
             outcome = to_whatsapp.outcome(request.ref, request.to, answer)
             missed = seat.client.unencrypted.take(outcome.message_id)
-            if request.to not in seat.user:
+            if _user(request.to).partition("@")[2] not in _PEOPLE:
+                missed = frozenset[str]()  # of many people: whoever has a copy has it
+            elif request.to not in seat.user:
                 missed = frozenset(one for one in missed if _user(one) not in seat.user)
             return (outcome if missed else keep(outcome)), missed
 

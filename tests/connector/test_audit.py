@@ -37,6 +37,7 @@ def test_it_takes_no_more_room_than_it_may(tmp_path: Path) -> None:
     audit = _audit(tmp_path, full_bytes=2_000)
     for number in range(300):
         audit.note("watchdog", "reconnect", f"loja-{number}", "w" * 50, done=True)
+        assert audit.entries(limit=1)[0].about == f"loja-{number}", "also when a full file was just put aside"
     files = list((tmp_path / "audit").iterdir())
     assert len(files) <= KEPT_FILES
     assert sum(path.stat().st_size for path in files) <= KEPT_FILES * 2_200

@@ -9,6 +9,7 @@ import pytest
 from connector import lifecycle
 from connector.lifecycle import Condition, Job, Lifecycle, Name, Service
 from connector.refusals import NotInitialized, RestartUnderWay, UnknownJob
+from connector.store.errors import Offline
 
 
 class House:
@@ -71,6 +72,23 @@ async def test_a_start_that_fails_can_be_asked_for_again() -> None:
     with pytest.raises(OSError, match="no"):
         await life.initialize()
     assert await life.initialize()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (TimeoutError(), "It did not come back in time: the watchdog goes on with it, and the log says more."),
+        (Offline("the database's disk is full: give it space"), "The database's disk is full: give it space."),
+        (OSError("/secret/path"), "OSError: see the log."),
+    ],
+)
+async def test_a_restart_that_fails_says_why(house: House, error: Exception, says: str) -> None:
+    async def restart() -> None:
+        raise error
+
+    house.life._services = [Service("database", lambda: Condition("running"), restart)]
+    job = await house.life.ended(house.life.restart([]).id, 10)
+    assert (job.status, job.errors) == ("failed", {"database": says})
 
 
 @pytest.mark.parametrize(("names", "done"), [([], ["database", "sinks"]), (["sinks"], ["sinks"])])

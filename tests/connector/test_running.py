@@ -12,8 +12,12 @@ import pytest
 from connector import running
 from connector.audit import Audit
 from connector.events.registry import Action
+from connector.lifecycle import Job
 from connector.running import Running
 from sessions.engine import WorkerView
+from sessions.model import Identity, SessionId
+from sessions.ports import SessionView
+from sessions.state import Reason, State
 
 
 class Workers:
@@ -69,3 +73,69 @@ def test_dead_letters_that_grew_too_old_are_counted_told_and_in_the_book(tmp_pat
     ]
     (entry,) = audit.entries()
     assert (entry.actor, entry.action, entry.about, entry.why) == ("housekeeping", "expire", "webhook", why)
+
+
+def _view(name: str, reason: Reason, *, trying: bool = False) -> SessionView:
+    who = Identity("5511999990000:3@s.whatsapp.net", None, "5511999990000")
+    return SessionView(SessionId(name), State(reason), who, None, None, lab=False, trying_s=1.0 if trying else None)
+
+
+class Sessions:
+    """A fleet whose sessions are as told; what is connected anew is *after* that."""
+
+    def __init__(self, before: dict[str, Reason], after: dict[str, Reason]) -> None:
+        self.views = {name: _view(name, reason) for name, reason in before.items()}
+        self.after = after
+        self.asked: list[str] = []
+
+    def snapshot(self) -> list[SessionView]:
+        return list(self.views.values())
+
+    def view(self, session: SessionId) -> SessionView:
+        return self.views[session]
+
+    def connect(self, session: SessionId) -> None:
+        self.asked.append(session)
+        if session in self.after:
+            self.views[session] = _view(session, self.after[session], trying=self.after[session] is Reason.STARTING)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ends"),
+    [
+        ({"a": Reason.CONNECTED, "b": Reason.STOPPED}, {}, True),
+        ({"a": Reason.REPLACED}, {"a": Reason.CONNECTED}, True),
+        ({"a": Reason.REPLACED}, {"a": Reason.REPLACED}, True),
+        ({"a": Reason.BANNED}, {}, True),
+        ({"a": Reason.REPLACED}, {"a": Reason.STARTING}, False),
+        ({"a": Reason.CONNECTED, "c": Reason.UNREACHABLE}, {"c": Reason.UNREACHABLE}, False),
+    ],
+)
+async def test_sessions_are_restarted_once_each_is_connected_or_needs_somebody(
+    monkeypatch: pytest.MonkeyPatch, before: dict[str, Reason], after: dict[str, Reason], ends: bool
+) -> None:
+    """Not once those are connected that were so before: an account that was replaced had asked for it."""
+    monkeypatch.setattr(running, "BACK_S", 0.2)
+    nobody: Any = None
+    fleet = Sessions(before, after)
+    seen: Any = SimpleNamespace(fleet=fleet)
+    parts = Running(nobody, nobody, nobody, nobody, seen, nobody, nobody, nobody, nobody, nobody)
+    if ends:
+        await parts._restart_sessions()
+    else:
+        with pytest.raises(TimeoutError):
+            await parts._restart_sessions()
+    assert fleet.asked == [name for name, reason in before.items() if reason is not Reason.STOPPED]
+
+
+@pytest.mark.parametrize(("errors", "name"), [({}, "serviceRestarted"), ({"sinks": "Why."}, "serviceRestartFailed")])
+def test_a_restart_is_told_as_what_it_was(tmp_path: Path, errors: dict[str, str], name: str) -> None:
+    told: list[Any] = []
+    nobody: Any = None
+    events: Any = SimpleNamespace(publish=lambda data, name: told.append((name, data)))
+    audit = Audit(tmp_path / "audit")
+    parts = Running(nobody, nobody, nobody, events, nobody, nobody, nobody, nobody, nobody, audit)
+    parts._restarted(Job("1", ("database", "sinks"), 0.0, "failed" if errors else "done", 1.0, errors))
+    ((said, data),) = told
+    assert (said, data.services) == (name, ["database", "sinks"])
+    assert [(one.about, one.done) for one in audit.entries()] == [("sinks", not errors), ("database", True)]

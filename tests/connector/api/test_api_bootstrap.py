@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -20,6 +21,7 @@ from connector.events import Events
 from connector.events.registry import Nothing
 from connector.lifecycle import Condition, Job, Lifecycle, Name, Service
 from connector.spool import Spool
+from connector.store.errors import Misconfigured
 
 KEY = {"X-API-KEY": "planted-key"}
 Client = TestClient[web.Request, web.Application]
@@ -100,6 +102,37 @@ async def test_initialize_says_what_runs(client: Client) -> None:
         {"name": "database", "state": "degraded", "detail": "It waits."},
         {"name": "sinks", "state": "degraded", "detail": "It waits."},
     ]
+
+
+async def test_a_start_that_somebody_has_to_mend_says_what(client: Client, house: House) -> None:
+    async def start() -> None:
+        raise Misconfigured("data/postgres was made by PostgreSQL 15: move it with pg_upgrade")
+
+    house.lifecycle._start = start
+    answer = await client.post(f"{BASE}/initialize")
+    said = await answer.json()
+    assert (answer.status, said["code"]) == (503, "cannot_start")
+    assert "move it with pg_upgrade" in said["detail"]
+    house.lifecycle._start = house.start
+    assert (await client.post(f"{BASE}/initialize")).status == 200
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"data": b""}, {"headers": {"Content-Type": "application/json"}}, {"json": {}}, {"json": {"services": []}}],
+)
+async def test_a_restart_of_everything_needs_no_body(client: Client, how: dict[str, Any]) -> None:
+    """As the first who asked for this endpoint call it."""
+    await client.post(f"{BASE}/initialize")
+    answer = await client.post(f"{BASE}/restart?wait=10", **how)
+    assert (answer.status, (await answer.json())["services"]) == (200, ["database", "sinks"])
+
+
+async def test_a_body_may_be_left_out_only_where_nothing_in_it_is_needed(client: Client) -> None:
+    document = await (await client.get("/openapi.json")).json()
+    assert document["paths"][f"{BASE}/restart"]["post"]["requestBody"]["required"] is False
+    assert (await client.post(f"{BASE}/restart", data=b"[1]")).status == 415
+    assert (await client.post(f"{BASE}/restart", json=[1])).status == 422
 
 
 async def test_status_and_stats(client: Client) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from connector.store import cluster as files
@@ -101,6 +102,30 @@ async def test_from_nothing_to_rows_through_a_kill_and_a_second_start(folder: Pa
         assert (await store.active_atendimentos(limit=10, offset=0)).total == 1
         assert closed(folder)
         assert closed(Cluster.at(folder).sockets)
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether it does anything still: one that ended waits for whoever inherited it."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def test_one_that_hangs_is_ended_the_hard_way_and_has_everything(folder: Path, teller) -> None:
+    """It answers no signal but the last, nor do those that it started."""
+    async with running(folder) as embedded, calling(embedded) as store:
+        teller.store = store
+        await teller.tell(teller.came("A"))
+        whole = psutil.Process(embedded.view.pid)
+        hung = [whole, *whole.children()]
+        for one in hung:
+            one.suspend()
+        embedded.restart()
+        await until(lambda: embedded.view.restarts >= 1)
+        await until(lambda: not any(map(alive, hung)))
+        await recorded_after_all(teller, teller.came("B"))
+        assert (await store.active_atendimentos(limit=10, offset=0)).total == 1
 
 
 async def test_one_that_does_not_start_says_where_to_look(folder: Path) -> None:

@@ -308,6 +308,23 @@ async def test_what_the_engine_calls_sent_and_encrypted_for_nobody_has_failed(
     assert (bench.host.seats[ONE].client.last_sent is not None) is (status is SendStatus.SENT)
 
 
+async def test_a_text_to_many_that_one_could_not_be_given_is_sent(bench, until):
+    """The others read it."""
+    await bench.open(ONE)
+    await until(lambda: bench.host.seats[ONE].user)
+    answer = bench.go.SendMessage
+
+    def send(*arguments: Any) -> bytes:
+        bench.go.sessions[ONE].log(f"Failed to encrypt ID-oi for {THEIRS}: can't encrypt message")
+        return answer(*arguments)
+
+    bench.go.SendMessage = send
+    request = frames.Send(id=3, deadline_s=10, session=ONE, ref="r", to="120363000000000000@g.us", text="oi")
+    reply = await bench.host.send(request)
+    assert (reply.outcome.status, reply.outcome.message_id) == (SendStatus.SENT, "ID-oi")
+    assert "GetUserDevices" not in bench.go.of(ONE)
+
+
 async def test_a_line_about_another_message_says_nothing_of_this_one(bench):
     await bench.open(ONE)
     for number in range(1000):
