@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from loguru import logger
@@ -21,6 +21,8 @@ from watchdog.sights import Snapshot
 EVERY_S = 5.0
 LOOK_S = 10.0
 REMEDY_S = 60.0
+LATE = 3.0
+"""So many times the usual pause without a round say that none is coming."""
 EARLIER_S = 60.0
 """How much older the snapshot is that a check may compare with."""
 _KEPT = 64
@@ -76,11 +78,13 @@ class Watchdog:
         self._open: dict[tuple[str, str, int], tuple[Finding, float]] = {}  # and since when
         self._blind = False
         self._round: asyncio.Task[None] | None = None
+        self._ticked = 0.0  # when the scheduler last said so, monotonic
+        self._minder: asyncio.Task[None] | None = None
         self._scheduler = AsyncIOScheduler(timezone=UTC)
 
     def start(self) -> None:
         """Look round at once, and then regularly."""
-        self._scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]  # the library ships no types
+        job = self._scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]  # the library ships no types
             self._tick,
             "interval",
             seconds=self._habits.every_s,
@@ -90,14 +94,24 @@ class Watchdog:
             misfire_grace_time=None,  # a round that the loop was too busy for is made late, not left out
         )
         self._scheduler.start()
+        self._ticked = time.monotonic()
+        self._minder = asyncio.create_task(self._mind(job), name="watchdog-minder")
 
     async def stop(self) -> None:
         """Watch no more; a round under way is broken off. To stop what was not started is harmless."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        if self._round:
-            self._round.cancel()
-            await asyncio.gather(self._round, return_exceptions=True)
+        tasks = [one for one in (self._minder, self._round) if one]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _mind(self, job: Any) -> None:
+        """See to it that rounds are made although somebody set the clock back: the scheduler plans by it, and would sleep that long."""
+        while True:
+            await asyncio.sleep(self._habits.every_s)
+            if time.monotonic() - self._ticked > LATE * self._habits.every_s:
+                job.modify(next_run_time=datetime.now(UTC))
 
     @property
     def findings(self) -> Sequence[Finding]:
@@ -126,6 +140,7 @@ class Watchdog:
 
         A coroutine, since the scheduler would run a plain function in a thread.
         """
+        self._ticked = time.monotonic()
         if self._round is None or self._round.done():
             self._round = asyncio.create_task(self.look_round(), name="watchdog-round")
 

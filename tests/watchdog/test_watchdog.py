@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 
 import pytest
+from apscheduler.schedulers import base as schedulers
 from loguru import logger
 
 from sessions.model import SessionId
+from watchdog import watchdog as watchdog_module
 from watchdog.checks import Finding
 from watchdog.pace import Limits
 from watchdog.remedies import (
@@ -240,3 +243,25 @@ async def test_the_real_checks_are_the_default(world: World) -> None:
     watchdog = Watchdog(world, world, world)
     await watchdog.look_round()
     assert [one.problem for one in watchdog.findings] == ["sink_parked"]
+
+
+async def test_a_clock_that_is_set_back_stops_no_rounds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheduler plans by it: an hour back would be an hour without a round."""
+    back = timedelta(0)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # pyright: ignore[reportIncompatibleMethodOverride]
+            return datetime.now(tz) - back
+
+    monkeypatch.setattr(watchdog_module, "datetime", Clock)
+    monkeypatch.setattr(schedulers, "datetime", Clock)
+    watchdog = world.watchdog(every_s=0.02)
+    watchdog.start()
+    try:
+        await until(lambda: len(world.before) > 3)
+        back = timedelta(hours=1)
+        seen = len(world.before)
+        await until(lambda: len(world.before) > seen + 5)
+    finally:
+        await watchdog.stop()
