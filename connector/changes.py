@@ -29,6 +29,8 @@ def after(change: Change, known: Known) -> Known:
         return replace(known, connected_at_ms=change.at_ms)
     if change.before.reason is Reason.CONNECTED:
         return replace(known, disconnected_at_ms=change.at_ms)
+    if change.now.reason is Reason.WAITING_SCAN and change.before.reason is not Reason.WAITING_SCAN:
+        return replace(known, tried_at_ms=change.at_ms)
     return known
 
 

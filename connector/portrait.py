@@ -25,6 +25,7 @@ class Known:
 
     connected_at_ms: int | None = None
     disconnected_at_ms: int | None = None
+    tried_at_ms: int | None = None  # when somebody last began to pair it
     name: str | None = None  # the id it had, once it is removed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from connector.api.health import Trouble
@@ -125,8 +125,10 @@ class Eyes:
     strays: Strays
 
     async def look(self) -> Snapshot:
-        """Answer a snapshot."""
-        return self.seen.snapshot(await self.strays.look())
+        """Answer a snapshot. That left-overs cannot be looked for hides nothing else."""
+        snapshot = self.seen.snapshot(await self.strays.look())
+        trouble = self.strays.trouble
+        return replace(snapshot, troubles=(*snapshot.troubles, ("strays", trouble))) if trouble else snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,11 @@ class PairLinks:
 
         return await self._database.read(work)
 
+    async def live(self, *, at_us: int) -> frozenset[str]:
+        """Answer the connections that have a link which has not expired by then."""
+        sql = "SELECT connection_id FROM pair_link WHERE expires_us > ?"
+        return await self._database.read(lambda db: frozenset(row[0] for row in db.execute(sql, (at_us,))))
+
     async def forget(self, *, before_us: int) -> None:
         """Forget those that expired before then."""
         sql = "DELETE FROM pair_link WHERE expires_us < ?"

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from connector import strays as strays_module
 from connector.connections import Connections
 from connector.portrait import Known
 from connector.sights import Hands
-from connector.spool import Connection, Spool
+from connector.spool import Connection, PairLink, Spool, SpoolError
 from connector.strays import Strays
 from sessions.engine import Launch
 from sessions.fleet import Fleet
@@ -60,6 +61,12 @@ def fleet(tmp_path: Path) -> Fleet:
     for name, age_s in {"old": 31, "once": 31, "tried": 2, "young": 1, "stray": 31, "left": 0.1}.items():
         _written(made, SessionId(name), age_s * DAY_S)
     return made
+
+
+@pytest.fixture(autouse=True)
+def sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the first look."""
+    monkeypatch.setattr(strays_module, "SURE_S", 0.0)
 
 
 async def _found(fleet: Fleet, spool: Spool, kept_s: float | None) -> dict[str, tuple[str, bool]]:
@@ -108,6 +115,61 @@ async def test_files_with_credentials_are_never_removable(fleet: Fleet, spool: S
         os.utime(fleet.register.folder / f"{name}.json", (0, 0))
     found = await _found(fleet, spool, 1.0)
     assert (found["stray"], found["damaged"]) == (("without_connection", False), ("without_connection", False))
+
+
+async def test_what_somebody_holds_a_link_to_or_tried_lately_is_not_left_over(fleet: Fleet, spool: Spool) -> None:
+    """However long ago the connection was made; a link that expired holds nothing."""
+    soon_us, ago_us = int((time.time() + 600) * 1e6), int((time.time() - 600) * 1e6)
+    await _shop(spool, "convidada", "old", 40 * DAY_S)
+    await spool.pair_links.put(PairLink("convidada", "old", b"1", soon_us))
+    await _shop(spool, "vencida", "tried", 40 * DAY_S)
+    await spool.pair_links.put(PairLink("vencida", "tried", b"2", ago_us))
+    await _shop(spool, "ontem", "young", 40 * DAY_S, Known(tried_at_ms=int((time.time() - 3_600) * 1e3)))
+    assert {
+        about for about, (kind, _) in (await _found(fleet, spool, 0.5 * DAY_S)).items() if kind == "never_paired"
+    } == {"vencida"}
+
+
+async def test_nothing_goes_that_was_not_seen_so_for_a_while(
+    fleet: Fleet, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that is set forty days ahead makes everything look old, for a moment."""
+    monkeypatch.setattr(strays_module, "SURE_S", 3_600.0)
+    await _shop(spool, "nova", "young")
+    await fleet.start()
+    try:
+        strays = Strays(fleet, spool, lambda: time.time() + 40 * DAY_S, kept_s=30 * DAY_S)
+        assert {one.removable for one in await strays.look()} == {False}
+        monkeypatch.setattr(strays_module, "SURE_S", 0.0)
+        strays.forget()
+        assert {one.about for one in await strays.look() if one.removable} >= {"nova", "stray"}
+    finally:
+        await fleet.stop()
+
+
+async def test_a_disk_that_cannot_be_looked_at_is_told_and_ends_no_round(
+    fleet: Fleet, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found before counts on; it is not tried again at every round."""
+    await _shop(spool, "sem", "gone")
+    strays = Strays(fleet, spool)
+    found = await strays.look()
+    assert "sem" in {one.about for one in found}
+    looks: list[int] = []
+
+    async def broken() -> list[Connection]:
+        looks.append(1)
+        raise SpoolError("no")
+
+    monkeypatch.setattr(spool.connections, "list", broken)
+    strays.forget()
+    for _ in range(3):
+        assert await strays.look() == found
+    assert (strays.trouble, len(looks)) == ("Left-overs could not be looked for (SpoolError).", 1)
+    monkeypatch.undo()
+    strays.forget()
+    await strays.look()
+    assert strays.trouble is None
 
 
 async def test_it_looks_rarely_and_again_after_a_removal(tmp_path: Path, spool: Spool) -> None:

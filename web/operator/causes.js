@@ -100,6 +100,7 @@ const causes = {
   "Session {} belongs to no connection, and nobody paired it in {} days.": "A sessão {} não é de nenhuma conexão, e ninguém a vinculou em {} dias.",
   "Connection {} was never paired in {} days: pair it, or remove it.": "A conexão {} nunca foi vinculada em {} dias: vincule-a ou exclua-a.",
   "Connection {} has no session any more: remove it, and make it anew.": "A conexão {} não tem mais sessão: exclua-a e crie-a de novo.",
+  "Left-overs could not be looked for ({}).": "As sobras não puderam ser procuradas ({}).",
   "The files of session {} belong to no connection: see data/sessions, and remove them if nobody misses them.": "Os arquivos da sessão {} não são de nenhuma conexão: veja data/sessions e apague-os se ninguém sentir falta.",
 };
 
