@@ -36,15 +36,34 @@ def after(change: Change, known: Known) -> Known:
 
 def told(change: Change, identity: Identity | None, seen_ms: int | None, now: float) -> facts.Fact:
     """Answer how the connection is after *change*. `seen_ms`: its last sign of life; *now*: unix seconds."""
+    begun = change.at_ms if change.now.reason is Reason.CONNECTED else None  # that it connected is a sign of life
     return {
         "status": change.now.reason.status.value,
         "reason": change.now.reason.code,
+        **_whose(identity),
+        "at_ms": change.at_ms,
+        **_scanned(change.code, now),
+        "seen_at_ms": seen_ms or begun,
+    }
+
+
+def over(reason: str, identity: Identity | None, at_ms: int) -> facts.Fact:
+    """Answer how a connection is that nobody looks after any more: `removed`, or `service_stopped`."""
+    return {
+        "status": Status.DISCONNECTED.value,
+        "reason": reason,
+        **_whose(identity),
+        "at_ms": at_ms,
+        **_scanned(None, 0.0),
+        "seen_at_ms": None,
+    }
+
+
+def _whose(identity: Identity | None) -> facts.Fact:
+    return {
         "phone": identity.phone if identity else None,
         "jid": identity.jid if identity else None,
         "lid": identity.lid if identity else None,
-        "at_ms": change.at_ms,
-        **_scanned(change.code, now),
-        "seen_at_ms": seen_ms,
     }
 
 

@@ -17,7 +17,7 @@ from connector.changes import Change
 from connector.facts import ConnectionRef, Stamp
 from connector.portrait import Known, known_of
 from connector.refusals import ConnectionConflict, UnknownConnection
-from connector.spool import Connection, OutRow
+from connector.spool import Connection, OutRow, SpoolError
 from connector.views import ConnectionIn, ConnectionView, Page, Status, TruthView
 from sessions.errors import UnknownSession
 from sessions.model import Identity, SessionId
@@ -188,8 +188,10 @@ class Connections:
     async def delete(self, connection_id: str) -> bool:
         """Log out at WhatsApp and remove its files; answers whether the phone still lists it as a linked device."""
         kept = self._known(connection_id)
-        confirmed = await self._removed(SessionId(kept.session))
-        await self._forget(kept)
+        session = SessionId(kept.session)
+        identity, _ = self._facts(session)
+        confirmed = await self._removed(session)
+        await self._forget(kept, identity)
         self._noted("delete", kept.id, _ASKED)
         return not confirmed
 
@@ -197,9 +199,20 @@ class Connections:
         """Remove a connection that no phone is linked to or about to be; any other stays."""
         kept = self._known(connection_id)
         if await self._fleet.remove_unpaired(SessionId(kept.session)):
-            await self._forget(kept)
+            await self._forget(kept, None)
 
-    async def _forget(self, kept: Connection) -> None:
+    async def rest(self) -> None:
+        """Tell the record that nobody looks after the connections any more: the service stops, and its sessions have."""
+        await self.settled()
+        try:
+            for kept in self._kept.values():
+                identity, _ = self._facts(SessionId(kept.session))
+                if self._view(kept).status in ("connected", "connecting"):
+                    await self._tell_over(kept, "service_stopped", identity)
+        except SpoolError as error:  # a full disk, say: nothing else may be held up by it
+            logger.warning("The record cannot be told that the connections are down: {}", error)
+
+    async def _forget(self, kept: Connection, identity: Identity | None) -> None:
         """Remove a connection whose session is gone; what it left behind still has its name."""
         await self.settled()
         if self._known(kept.id).session != kept.session:
@@ -209,6 +222,12 @@ class Connections:
         await self._local.delete(kept.id)
         await self._keep(replace(kept, id=f"{REMOVED}{kept.session}", body=msgspec.json.encode(known)))
         self._forgotten(kept.id)
+        await self._tell_over(kept, "removed", identity)
+
+    async def _tell_over(self, kept: Connection, reason: str, identity: Identity | None) -> None:
+        stamp, ref = self._stamp(kept.id), self._refs[SessionId(kept.session)]
+        fact = facts.state(stamp, ref, changes.over(reason, identity, int(self._clock() * 1000)))
+        await self._spool.put([OutRow(sink=RECORD, chain=ref.session, op=stamp.op, body=facts.encode(fact))])
 
     async def _removed(self, session: SessionId) -> bool:
         try:
@@ -266,8 +285,7 @@ class Connections:
             return
         if (kept := self._kept.get(ref.id)) and (known := changes.after(change, known_of(kept))) != known_of(kept):
             await self._keep(replace(kept, body=msgspec.json.encode(known)))
-        version = self._spool.next_version()
-        stamp = Stamp(f"connection:{ref.id}:{version}", version)
+        stamp = self._stamp(ref.id)
         told = changes.told(change, *self._facts(change.session), self._clock())
         event = changes.event(stamp, ref, change, told)
         if event is not None:
@@ -281,6 +299,10 @@ class Connections:
             ]
         )
         self._turned(ref, change.before, change.now)
+
+    def _stamp(self, connection_id: str) -> Stamp:
+        version = self._spool.next_version()
+        return Stamp(f"connection:{connection_id}:{version}", version)
 
     def _facts(self, session: SessionId) -> tuple[Identity | None, int | None]:
         """Whose it is, and its last sign of life in unix milliseconds; nothing of one that was removed meanwhile."""

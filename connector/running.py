@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
 from loguru import logger
@@ -31,7 +31,8 @@ from sessions.model import SessionId
 from sessions.state import Next, Reason, State
 from watchdog.watchdog import Watchdog
 
-DRAINED_S = 3.0  # what sinks may still take when the service stops; the rest stays on disk
+DRAINED_S = 3.0  # how long the inboxes are read still when the service stops; the rest stays there
+TOLD_S, TOLD_EVERY_S = 1.5, 0.02  # how long sinks may still take what they are given after that
 KNOWN_VERSIONS_S = 2.0  # how long a start waits for a database of others to say which versions it holds
 BACK_S = 60.0
 TELL_EVERY_S = 300.0
@@ -106,9 +107,11 @@ class Running:
         expire = housekeeping.expire(seen.spool, kept_s, self._expired)
         background.run(parts, expire, "expire-dead-letters")
         background.run(parts, seen.connections.run(), "connections")
+        parts.push_async_callback(seen.connections.rest)  # once its sessions have stopped
         background.run(parts, self._tell_now_and_then(), "last-seen")
         parts.push_async_callback(seen.fleet.stop)
         await seen.fleet.start()
+        seen.connections.tell_again()  # how they are now: what the record was told last may be of before a crash
         background.run(parts, self._recover(int(time.time() * 1_000_000)), "recover-sends")
         background.run(parts, observer.watch(self.events, seen, time.monotonic), "observer")
         parts.push_async_callback(self.watchdog.stop)
@@ -199,11 +202,13 @@ class Running:
     def _connected(self) -> set[SessionId]:
         return {one.id for one in self.seen.fleet.snapshot() if one.state.reason is Reason.CONNECTED}
 
-    async def _until(self, done: Callable[[], bool]) -> None:
+    async def _until(
+        self, done: Callable[[], bool], within_s: float | None = None, every_s: float = LOOK_EVERY_S
+    ) -> None:
         """Wait for what was restarted, for a while: what does not come back by then is the watchdog's."""
-        async with asyncio.timeout(BACK_S):
+        async with asyncio.timeout(within_s or BACK_S):
             while not done():  # noqa: ASYNC110 - whoever does it tells nobody
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(every_s)
 
     def _restarted(self, job: Job) -> None:
         names: list[str] = list(job.services)
@@ -244,6 +249,12 @@ class Running:
             await asyncio.wait_for(self.seen.mover.drained(), DRAINED_S)
         except TimeoutError:
             logger.info("Events are left in the inboxes: the next start takes them up.")
+        with suppress(TimeoutError):  # what is left waits on disk
+            await self._until(self._all_told, TOLD_S, TOLD_EVERY_S)
+
+    def _all_told(self) -> bool:
+        views = [one.view for one in self.seen.drainers]
+        return not any(one.depth and one.state is SinkState.RUNNING for one in views)
 
     async def _recover(self, before_us: int) -> None:
         """Once everything an earlier run left is read, what has no ending has none."""

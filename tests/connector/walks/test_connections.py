@@ -143,6 +143,41 @@ async def test_only_one_that_nobody_linked_is_removed_as_unpaired(telling):
         await house.connections.remove_unpaired("velha")
 
 
+async def test_the_record_hears_that_one_was_removed_and_that_the_service_stops(telling):
+    """Who only reads the table is not left with a connection that nobody looks after; one that is down already stays as it is."""
+    house = telling
+    for name in ("loja", "velha", "nova"):
+        await house.connections.create(ConnectionIn(name, name, "dono", None))
+    await _tell(house, Reason.STARTING, Reason.CONNECTED)
+    await house.connections.delete("velha")
+    await house.connections.rest()
+    *_, removed, stopped = await house.told("record")
+    assert (removed["status"], removed["reason"], removed["connection"]["connection_id"]) == (
+        "disconnected",
+        "removed",
+        "velha",
+    )
+    assert (stopped["status"], stopped["reason"], stopped["phone"]) == (
+        "disconnected",
+        "service_stopped",
+        "5511900000000",
+    )
+    assert stopped["version"] > removed["version"]
+
+
+async def test_a_disk_that_is_full_at_the_end_holds_nothing_up(telling, monkeypatch):
+    house = telling
+    await house.connections.create(SHOP)
+    await _tell(house, Reason.STARTING, Reason.CONNECTED)
+    await house.connections.settled()
+
+    async def full(_rows: object) -> None:
+        raise SpoolFull("no room")
+
+    monkeypatch.setattr(house.spool.outbox, "put", full)
+    await house.connections.rest()
+
+
 async def test_a_removed_one_is_gone_but_what_it_left_still_has_a_name(telling):
     house = telling
     await house.connections.create(SHOP)
