@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from benchmarks.database import Way
+from benchmarks.database import database as supabase_project
 from benchmarks.rig import Numbers, Rig
 from connector.store.embedded import Embedded
 from connector.store.migrate import migrate
@@ -44,6 +48,25 @@ async def rig(tmp_path: Path, lab: LabClient) -> AsyncGenerator[Rig]:
     data.mkdir()
     async with Rig(data, lab) as rig:
         yield rig
+
+
+class Over(StrEnum):
+    """What a service writes to, and how."""
+
+    OWN = "own"  # its own PostgreSQL
+    REST = "rest"  # a Supabase project, of which it has the address and the key and nothing else
+
+
+@pytest_asyncio.fixture(params=Over)
+async def record(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[dict[str, Any]]:
+    """The settings of either: what is promised of a service is promised over both."""
+    if request.param is Over.OWN:
+        yield {}
+        return
+    project = tmp_path / "project"
+    project.mkdir()
+    async with supabase_project(project, Way.REST) as base:
+        yield base.settings
 
 
 @pytest_asyncio.fixture

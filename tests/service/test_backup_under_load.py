@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from benchmarks.rig import Numbers
 from benchmarks.service import Service
@@ -16,7 +17,7 @@ TEXTS = 150
 
 
 async def test_a_copy_taken_under_load_starts_and_its_sessions_connect(
-    tmp_path: Path, lab: LabClient, number: Numbers
+    tmp_path: Path, lab: LabClient, number: Numbers, record: dict[str, Any]
 ) -> None:
     """While texts pour in: copied by another process, started elsewhere, linked without a new code, and what comes next is a row."""
     shops = [number() for _ in range(SESSIONS)]
@@ -24,7 +25,7 @@ async def test_a_copy_taken_under_load_starts_and_its_sessions_connect(
     await lab.phone(customer, "Ana")
     await lab.phone(late, "Bia")
     copy = tmp_path / "cópia de hoje"
-    async with Service(tmp_path / "data", lab, per_worker=2) as service:
+    async with Service(tmp_path / "data", lab, per_worker=2, **record) as service:
         await service.ready()
         for index, shop in enumerate(shops):
             await service.pair(f"loja-{index}", shop)
@@ -35,7 +36,7 @@ async def test_a_copy_taken_under_load_starts_and_its_sessions_connect(
     assert {path.name for path in copy.iterdir()} >= {"sessions", "spool", "backup.json"}
     assert not [path for path in copy.rglob("*") if path.stat().st_mode & 0o077], "a copy is as secret as the original"
 
-    async with Service(copy, lab, per_worker=2) as service:
+    async with Service(copy, lab, per_worker=2, **record) as service:
         await service.ready()
         await service.connected(SESSIONS)
         for index, shop in enumerate(shops):

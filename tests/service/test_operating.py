@@ -72,10 +72,13 @@ class Operator:
 
 @pytest.mark.timeout(420)
 async def test_restarting_everything_under_load_loses_nothing_and_needs_no_phone(
-    tmp_path: Path, lab: LabClient, number: Numbers
+    tmp_path: Path, lab: LabClient, number: Numbers, record: dict[str, Any]
 ) -> None:
     """Each service by itself, then all of them, while customers write and the CRM sends."""
-    async with Receiver() as receiver, Service(tmp_path / "data", lab, webhook=receiver.url, per_worker=2) as service:
+    async with (
+        Receiver() as receiver,
+        Service(tmp_path / "data", lab, webhook=receiver.url, per_worker=2, **record) as service,
+    ):
         await service.ready()
         traffic = Traffic(service, random.Random(5), rate=30.0, sends=3.0)
         await traffic.open(SHOPS, number)
@@ -115,10 +118,10 @@ async def test_restarting_everything_under_load_loses_nothing_and_needs_no_phone
 
 @pytest.mark.timeout(300)
 async def test_a_restart_under_way_does_not_outlive_the_service(
-    tmp_path: Path, lab: LabClient, number: Numbers
+    tmp_path: Path, lab: LabClient, number: Numbers, record: dict[str, Any]
 ) -> None:
     """It is broken off before anything is stopped, also where somebody waits for it: nothing is started anew behind the end."""
-    async with Service(tmp_path / "data", lab) as service:
+    async with Service(tmp_path / "data", lab, **record) as service:
         await service.ready()
         await service.pair("loja", number())
         operator = Operator(service)

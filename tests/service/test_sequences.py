@@ -33,9 +33,11 @@ async def receiver() -> AsyncGenerator[Receiver]:
 
 
 @pytest_asyncio.fixture
-async def service(tmp_path: Path, lab: LabClient, receiver: Receiver) -> AsyncGenerator[Service]:
+async def service(
+    tmp_path: Path, lab: LabClient, receiver: Receiver, record: dict[str, Any]
+) -> AsyncGenerator[Service]:
     """The service, in a folder with a space and an accent in its path."""
-    async with Service(tmp_path / "dados da loja", lab, webhook=receiver.url, per_worker=5) as service:
+    async with Service(tmp_path / "dados da loja", lab, webhook=receiver.url, per_worker=5, **record) as service:
         await service.ready()
         yield service
 
