@@ -10,9 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from ways import every_way
 
 from connector.facts import ConnectionRef, Fact
 from connector.store.store import Store
+
+pytestmark = every_way
 
 PEOPLE = 4
 FACTS = 60
