@@ -17,7 +17,7 @@ from lab_run import ask, free_port, until
 from newcomer import ROOT, Terminal, fresh_copy, typed
 
 from benchmarks.lite import SECRET_KEY, Lite
-from connector.store import causes
+from connector.store import causes, driver, errors
 from connector.store.cluster import Cluster
 from connector.store.driver import Target, connect
 from lab.client import Place, lab_process
@@ -156,6 +156,7 @@ def test_what_the_page_says_of_faults_is_what_vigia_says() -> None:
     """Its table quotes the sentences' beginnings."""
     page = " ".join(PAGE.read_text("utf-8").split())
     sentences = [value for name, value in vars(causes).items() if name.isupper() and isinstance(value, str)]
+    sentences += [*errors._FULL.values(), *(told for _, told in driver._POOLER)]
     quoted = re.findall(r"\| (?:parked|waits): ([^|]+?) \|", page)
     assert len(quoted) > 8
     unsaid = [one for one in quoted if one not in " ".join(sentences) and one not in OTHERS]
