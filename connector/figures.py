@@ -13,10 +13,12 @@ from typing import Literal
 from connector.api import stats
 from connector.api.stats import Stats, Summary
 from connector.metrics import Metrics
+from connector.portrait import standing
 from connector.pulse import Pulse
 from connector.sights import Seen
 from connector.spool import SinkView
 from sessions.model import SessionId
+from sessions.ports import SessionView
 from watchdog.checks import Finding
 from watchdog.watchdog import Watchdog
 
@@ -71,19 +73,7 @@ class Figures:
         return stats.FindingOf(problem=one.problem, about=about, detail=detail)
 
     def _connections(self) -> stats.Connections:
-        views = {view.id: view for view in self.seen.fleet.snapshot()}
-        items = [
-            stats.ConnectionFigures(
-                connection_id=ref.id,
-                status=view.state.reason.status.value,
-                reason=view.state.reason.code,
-                since=datetime.fromtimestamp(view.state.since, UTC),
-                silent_seconds=view.silent_s,
-                retry_in_seconds=view.retry_in_s,
-            )
-            for session, ref in self.seen.connections.refs.items()
-            if (view := views.get(session))
-        ]
+        items = [_connection(name, view) for name, view in self.seen.by_connection()]
         return stats.Connections(
             total=len(items),
             by_status=dict(Counter[str](one.status for one in items)),
@@ -106,6 +96,18 @@ class Figures:
         counts = {outcome: self.metrics.sends_ended(outcome) for outcome in ("sent", "failed", "unknown")}
         ended = sum(counts.values())
         return stats.SendFigures(**counts, success_rate=counts["sent"] / ended if ended else None)
+
+
+def _connection(name: str, view: SessionView | None) -> stats.ConnectionFigures:
+    status, reason = standing(view)
+    return stats.ConnectionFigures(
+        connection_id=name,
+        status=status,
+        reason=reason,
+        since=datetime.fromtimestamp(view.state.since, UTC) if view else None,
+        silent_seconds=view.silent_s if view else None,
+        retry_in_seconds=view.retry_in_s if view else None,
+    )
 
 
 def _sink(one: SinkView) -> stats.SinkFigures:

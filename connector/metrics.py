@@ -56,7 +56,8 @@ class WorkerFigures:
 class Figures:
     """What a scrape looks at. `inbox_bytes`: what the workers' files on disk take, read rows included.
 
-    `database_ms`: how soon the database last answered, None while it does not.
+    `database_up`: whether the database answered when last asked, None while nobody asks: no sample is shown then, or a service
+    that waits to be initialized would look like one whose database is away. `database_ms`: how soon, None without an answer.
     """
 
     sessions: tuple[SessionFigures, ...] = ()
@@ -65,6 +66,7 @@ class Figures:
     sinks: tuple[SinkFigures, ...] = ()
     workers: tuple[WorkerFigures, ...] = ()
     disk_free_bytes: int = 0
+    database_up: bool | None = None
     database_ms: float | None = None
 
 
@@ -163,6 +165,7 @@ class _Looking(Collector):
 def _samples(now: Figures) -> list[Metric]:
     statuses = Tally((one.connection_id, one.status, one.reason) for one in now.sessions)
     sinks, workers = now.sinks, now.workers
+    seconds = None if now.database_ms is None else now.database_ms / 1000
     memory = {(one.name,): one.rss_bytes for one in workers if one.rss_bytes is not None}
     return [
         _gauge("vigia_connection_status", "1 for the status and reason a connection has.", statuses, "connectionId", "status", "reason"),
@@ -170,8 +173,8 @@ def _samples(now: Figures) -> list[Metric]:
         _gauge("vigia_pairings_open", "Pairings under way.", {(): now.pairings}),
         _gauge("vigia_inbox_bytes", "Bytes of the files that workers write events to.", {(): now.inbox_bytes}),
         _gauge("vigia_disk_free_bytes", "Bytes free where the data folder lies.", {(): now.disk_free_bytes}),
-        _gauge("vigia_database_up", "1 while the database answers.", {(): int(now.database_ms is not None)}),
-        _gauge("vigia_database_seconds", "Seconds the database took to answer last.", {(): (now.database_ms or 0) / 1000}),
+        _gauge("vigia_database_up", "1 while the database answers.", _known(now.database_up)),
+        _gauge("vigia_database_seconds", "Seconds the database took to answer last.", _known(seconds)),
         _gauge("vigia_sink_depth", "Rows that wait for a sink.", {(one.name,): one.depth for one in sinks}, "sink"),
         _gauge("vigia_sink_lag_seconds", "Age of a sink's oldest row.", {(one.name,): one.oldest_s for one in sinks}, "sink"),
         _gauge("vigia_sink_state", "1 for the state a sink is in.", {(one.name, one.state): 1 for one in sinks}, "sink", "state"),
@@ -181,6 +184,11 @@ def _samples(now: Figures) -> list[Metric]:
         _gauge("vigia_worker_memory_bytes", "Resident memory of an engine worker.", memory, "worker"),
         _total("vigia_worker_starts", "Processes started for an engine worker.", {(one.name,): one.starts for one in workers}, "worker"),
     ]  # fmt: skip
+
+
+def _known(value: float | None) -> dict[tuple[str, ...], float]:
+    """Answer the one sample of a figure without labels, or none while nobody knows it."""
+    return {} if value is None else {(): float(value)}
 
 
 def _gauge(name: str, says: str, values: Mapping[tuple[str, ...], float], *labels: str) -> Metric:

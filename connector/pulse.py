@@ -13,17 +13,21 @@ ASK_S = 10.0
 
 
 class Pulse:
-    """`latency_ms`: of the last answer, None while there is none."""
+    """`answers`: whether the database did when last asked, None while nobody asks. `latency_ms`: of that answer, None without one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.answers: bool | None = None
         self.latency_ms: float | None = None
 
     async def run(self) -> None:
         """Ask again and again, until cancelled."""
-        while True:
-            await self.ask()
-            await asyncio.sleep(EVERY_S)
+        try:
+            while True:
+                await self.ask()
+                await asyncio.sleep(EVERY_S)
+        finally:  # what was so then says nothing of a service that does not run
+            self.answers = self.latency_ms = None
 
     async def ask(self) -> None:
         """Ask once."""
@@ -32,6 +36,7 @@ class Pulse:
             async with asyncio.timeout(ASK_S):
                 await self._store.newest_version()
         except (StoreError, TimeoutError):
-            self.latency_ms = None
+            self.answers, self.latency_ms = False, None
         else:
+            self.answers = True
             self.latency_ms = round((time.monotonic() - began) * 1000, 1)

@@ -14,6 +14,7 @@ from connector.events import Events
 from connector.events.registry import Action, Problem
 from connector.facts import ConnectionRef
 from connector.metrics import Figures, Metrics, SessionFigures, SinkFigures, WorkerFigures
+from connector.portrait import standing
 from connector.spool import Drainer, Mover, SinkView, Spool
 from connector.spool import SinkState as Draining
 from connector.store.embedded import Embedded, Running
@@ -22,6 +23,7 @@ from sessions.engine import WorkerView
 from sessions.engine.launch import LOW_WATER_BYTES, free_bytes
 from sessions.fleet import Fleet
 from sessions.model import SessionId
+from sessions.ports import SessionView
 from watchdog.checks import PHONE_UNSEEN, Finding
 from watchdog.remedies import Remedy, about, code
 from watchdog.sights import DatabaseSight, DiskSight, SinkSight, SinkState, Snapshot, SpoolSight, Stray, WorkerSight
@@ -63,14 +65,15 @@ class Seen:
             troubles=tuple((f"spool:{name}", sentence) for name, sentence in self.mover.troubles.items()),
         )
 
+    def by_connection(self) -> list[tuple[str, SessionView | None]]:
+        """Every connection's id with its session, None where that is gone or its record cannot be read."""
+        views = {view.id: view for view in self.fleet.snapshot()}
+        return [(name, views.get(session)) for name, session in self.connections.sessions.items()]
+
     def figures(self) -> Figures:
         """What a scrape of the metrics looks at."""
-        sessions = {view.id: view for view in self.fleet.snapshot()}
-        named = [(ref.id, sessions[session]) for session, ref in self.connections.refs.items() if session in sessions]
         return Figures(
-            sessions=tuple(
-                SessionFigures(name, view.state.reason.status.value, view.state.reason.code) for name, view in named
-            ),
+            sessions=tuple(SessionFigures(name, *standing(view)) for name, view in self.by_connection()),
             pairings=self.fleet.pairings,
             inbox_bytes=sum(map(_size, self.fleet.spool.glob("inbox-*.db*"))),
             sinks=tuple(_figures(one.view) for one in self.drainers),

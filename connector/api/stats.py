@@ -11,12 +11,15 @@ from connector.views import Status
 
 
 class ConnectionFigures(Shown):
-    """A connection: status and exact reason since when, seconds since its last sign of life and until its next try, if known."""
+    """A connection: status and exact reason since when, seconds since its last sign of life and until its next try, if known.
+
+    `since` is null where its record is gone or cannot be read.
+    """
 
     connection_id: str
     status: Status
     reason: str
-    since: datetime
+    since: datetime | None
     silent_seconds: float | None
     retry_in_seconds: float | None
 
