@@ -53,6 +53,7 @@ class Figures:
             connections=self._connections(),
             pairings=self.seen.fleet.pairings,
             sinks=[_sink(one.view) for one in self.seen.drainers],
+            dead_letters=self.seen.dead_letters(),
             workers=list(self._workers()),
             database=stats.DatabaseFigures(
                 kind=self.kind, away_seconds=database.away_s if database else None, latency_ms=self.pulse.latency_ms

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -32,14 +32,13 @@ class SessionFigures:
 
 @dataclass(frozen=True, slots=True)
 class SinkFigures:
-    """One sink: rows waiting, the age of the oldest in seconds, its state, rows delivered since the start, dead letters kept."""
+    """One sink: rows waiting, the age of the oldest in seconds, its state, rows delivered since the start."""
 
     name: str
     depth: int
     oldest_s: float
     state: str
     delivered: int
-    dead: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,8 @@ class WorkerFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a scrape looks at. `inbox_bytes`: what the workers' files on disk take, read rows included.
+    """What a scrape looks at. `inbox_bytes`: what the workers' files on disk take, read rows included. `dead`: dead letters kept, by
+    sink, and as "inbound" the events that could not be processed.
 
     `database_up`: whether the database answered when last asked, None while nobody asks: no sample is shown then, or a service
     that waits to be initialized would look like one whose database is away. `database_ms`: how soon, None without an answer.
@@ -64,6 +64,7 @@ class Figures:
     pairings: int = 0
     inbox_bytes: int = 0
     sinks: tuple[SinkFigures, ...] = ()
+    dead: Mapping[str, int] = field(default_factory=dict[str, int])
     workers: tuple[WorkerFigures, ...] = ()
     disk_free_bytes: int = 0
     database_up: bool | None = None
@@ -165,6 +166,7 @@ class _Looking(Collector):
 def _samples(now: Figures) -> list[Metric]:
     statuses = Tally((one.connection_id, one.status, one.reason) for one in now.sessions)
     sinks, workers = now.sinks, now.workers
+    dead = {(name,): letters for name, letters in now.dead.items()}
     seconds = None if now.database_ms is None else now.database_ms / 1000
     memory = {(one.name,): one.rss_bytes for one in workers if one.rss_bytes is not None}
     return [
@@ -178,7 +180,7 @@ def _samples(now: Figures) -> list[Metric]:
         _gauge("vigia_sink_depth", "Rows that wait for a sink.", {(one.name,): one.depth for one in sinks}, "sink"),
         _gauge("vigia_sink_lag_seconds", "Age of a sink's oldest row.", {(one.name,): one.oldest_s for one in sinks}, "sink"),
         _gauge("vigia_sink_state", "1 for the state a sink is in.", {(one.name, one.state): 1 for one in sinks}, "sink", "state"),
-        _gauge("vigia_dead_letters", "Rows that a sink refused for good.", {(one.name,): one.dead for one in sinks}, "sink"),
+        _gauge("vigia_dead_letters", "Rows that a sink refused for good; inbound: events that could not be processed.", dead, "sink"),
         _total("vigia_sink_delivered", "Rows a sink delivered.", {(one.name,): one.delivered for one in sinks}, "sink"),
         _gauge("vigia_worker_sessions", "Sessions of an engine worker.", {(one.name,): one.sessions for one in workers}, "worker"),
         _gauge("vigia_worker_memory_bytes", "Resident memory of an engine worker.", memory, "worker"),

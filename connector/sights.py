@@ -15,7 +15,7 @@ from connector.events.registry import Action, Problem
 from connector.facts import ConnectionRef
 from connector.metrics import Figures, Metrics, SessionFigures, SinkFigures, WorkerFigures
 from connector.portrait import standing
-from connector.spool import Drainer, Mover, SinkView, Spool
+from connector.spool import INBOUND, Drainer, Mover, SinkView, Spool
 from connector.spool import SinkState as Draining
 from connector.store.embedded import Embedded, Running
 from connector.strays import Strays
@@ -77,12 +77,18 @@ class Seen:
             pairings=self.fleet.pairings,
             inbox_bytes=sum(map(_size, self.fleet.spool.glob("inbox-*.db*"))),
             sinks=tuple(_figures(one.view) for one in self.drainers),
+            dead=self.dead_letters(),
             workers=tuple(
                 WorkerFigures(one.name, one.sessions, one.starts, one.health.rss_bytes if one.health else None)
                 for one in self.fleet.workers()
             ),
             disk_free_bytes=free_bytes(self.data),
         )
+
+    def dead_letters(self) -> dict[str, int]:
+        """How many dead letters there are of each sink, and of `INBOUND`: events that could not be processed belong to no sink."""
+        none = dict.fromkeys((INBOUND, *(one.view.name for one in self.drainers)), 0)
+        return none | self.spool.tally.dead_by_sink()
 
     def troubles(self) -> list[Trouble]:
         """What a load balancer should know: a database that is away degrades, a spool that cannot be written blocks."""
@@ -217,7 +223,7 @@ def _sink(view: SinkView) -> SinkSight:
 
 
 def _figures(view: SinkView) -> SinkFigures:
-    return SinkFigures(view.name, view.depth, view.oldest_s or 0.0, view.state.value, view.delivered, view.dead)
+    return SinkFigures(view.name, view.depth, view.oldest_s or 0.0, view.state.value, view.delivered)
 
 
 def _size(path: Path) -> int:

@@ -82,11 +82,15 @@ class FindingOf(Shown):
 
 
 class Stats(Shown):
-    """Every figure. Bytes and seconds are what the names say."""
+    """Every figure. Bytes and seconds are what the names say.
+
+    `deadLetters`: those kept of each sink, and as `inbound` the events that could not be processed.
+    """
 
     connections: Connections
     pairings: int
     sinks: list[SinkFigures]
+    dead_letters: dict[str, int]
     workers: list[WorkerFigures]
     database: DatabaseFigures
     sends: SendFigures

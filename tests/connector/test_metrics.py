@@ -22,7 +22,8 @@ def test_a_scrape_shows_how_things_are_now() -> None:
         sessions=(SessionFigures("a", "connected", "connected"), SessionFigures("b", "error", "deaf")),
         pairings=1,
         inbox_bytes=7,
-        sinks=(SinkFigures("record", depth=3, oldest_s=1.5, state="waiting", delivered=9, dead=2),),
+        sinks=(SinkFigures("record", depth=3, oldest_s=1.5, state="waiting", delivered=9),),
+        dead={"record": 2, "inbound": 1},
         workers=(WorkerFigures("w0", sessions=2, starts=4, rss_bytes=None),),
     )
     seen = [now]
@@ -34,6 +35,7 @@ def test_a_scrape_shows_how_things_are_now() -> None:
     assert found["vigia_sink_state", (("sink", "record"), ("state", "waiting"))] == 1
     assert found["vigia_sink_lag_seconds", (("sink", "record"),)] == 1.5
     assert found["vigia_dead_letters", (("sink", "record"),)] == 2
+    assert found["vigia_dead_letters", (("sink", "inbound"),)] == 1
     assert found["vigia_worker_starts_total", (("worker", "w0"),)] == 4
     assert found["vigia_inbox_bytes", ()] == 7
     assert not any(name == "vigia_worker_memory_bytes" for name, _labels in found)

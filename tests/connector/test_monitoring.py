@@ -37,7 +37,8 @@ def samples() -> dict[str, set[str]]:
     metrics.actions.labels("reconnect", "done").inc()
     now = Figures(
         sessions=(SessionFigures("loja", "connected", "connected"),),
-        sinks=(SinkFigures("record", 1, 1.0, "running", 1, 1),),
+        sinks=(SinkFigures("record", 1, 1.0, "running", 1),),
+        dead={"record": 1},
         workers=(WorkerFigures("w1", 1, 1, 1),),
         database_up=True,
         database_ms=1.0,

@@ -38,6 +38,7 @@ class Operated:
             connections=Connections(total=0, by_status={}, by_reason={}, items=[]),
             pairings=0,
             sinks=[],
+            dead_letters={"inbound": 0},
             workers=[],
             database=DatabaseFigures(kind="embedded", away_seconds=None, latency_ms=1.5),
             sends=SendFigures(sent=0, failed=0, unknown=0, success_rate=None),

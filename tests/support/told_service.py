@@ -48,6 +48,7 @@ class Told:
     reasons: tuple[tuple[str, str], ...] = ()
     findings: tuple[tuple[str, str], ...] = ()
     sinks: list[SinkFigures] = field(default_factory=list)
+    unprocessed: int = 0
     book: list[Entry] = field(default_factory=list[Entry])
     away_s: float | None = None
     listed: bool = False
@@ -187,6 +188,7 @@ class Told:
             connections=ConnectionFigures(total=len(self.views), by_status={}, by_reason={}, items=[]),
             pairings=1,
             sinks=self.sinks,
+            dead_letters={one.name: one.dead for one in self.sinks} | {"inbound": self.unprocessed},
             workers=[
                 WorkerFigures(name="w0", sessions=3, starts=1, gave_up=False, memory_bytes=60_000_000, descriptors=40)
             ],
