@@ -118,3 +118,19 @@ def test_the_board_has_no_panel_twice() -> None:
     board = json.loads((FOLDER / "grafana.json").read_text("utf-8"))
     places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]]
     assert len(set(places)) == len(places) == len({panel["id"] for panel in board["panels"]})
+
+
+def test_the_board_shows_whatever_the_guide_tells_to_look_at() -> None:
+    guide = (FOLDER / "README.md").read_text("utf-8").partition("## What to look at")[2]
+    shown = {
+        name for file, expression, _ in expressions() if file == "grafana.json" for name in NAME.findall(expression)
+    }
+    assert set(NAME.findall(guide)) <= {re.sub(r"_(bucket|sum|count)$", "", name) for name in shown}
+
+
+def test_a_table_shows_one_moment() -> None:
+    """Of a time series, Grafana's table shows a choice of series, and one of them at a time."""
+    board = json.loads((FOLDER / "grafana.json").read_text("utf-8"))
+    tables = [target for panel in board["panels"] if panel["type"] == "table" for target in panel["targets"]]
+    assert tables
+    assert {(one.get("format"), one.get("instant")) for one in tables} == {("table", True)}
