@@ -128,7 +128,7 @@ class Assembly:
             lambda: pulse.silent_s,
             lambda: lifecycle.initialized,
         )
-        metrics.watch(lambda: replace(seen.figures(), database_ms=pulse.latency_ms))
+        metrics.watch(lambda: replace(seen.figures(), database_up=pulse.answers, database_ms=pulse.latency_ms))
         strays = Strays(fleet, spool, kept_s=settings.orphans_kept_days * DAY_S or None)
         watchdog = Watchdog(
             Eyes(seen, strays),

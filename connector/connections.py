@@ -96,6 +96,11 @@ class Connections:
         """Every connection by its session, those lately removed too."""
         return self._refs
 
+    @property
+    def sessions(self) -> Mapping[str, SessionId]:
+        """The session of every connection there is, by the connection's id; a damaged one may have none."""
+        return {name: SessionId(kept.session) for name, kept in self._kept.items()}
+
     def ref(self, connection_id: str) -> ConnectionRef:
         """Answer the connection of this id. Raises `UnknownConnection`."""
         return self._refs[SessionId(self._known(connection_id).session)]

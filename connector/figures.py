@@ -10,13 +10,17 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Literal
 
+from prometheus_client import Histogram
+
 from connector.api import stats
 from connector.api.stats import Stats, Summary
-from connector.metrics import Metrics
+from connector.metrics import Metrics, counted, times
+from connector.portrait import standing
 from connector.pulse import Pulse
 from connector.sights import Seen
 from connector.spool import SinkView
 from sessions.model import SessionId
+from sessions.ports import SessionView
 from watchdog.checks import Finding
 from watchdog.watchdog import Watchdog
 
@@ -45,18 +49,25 @@ class Figures:
 
     def stats(self) -> Stats:
         """Answer every figure."""
-        snapshot = self.seen.snapshot()
+        snapshot, told = self.seen.snapshot(), self.metrics
         database, disk = snapshot.database, snapshot.disk
         return Stats(
             connections=self._connections(),
+            reconnects=stats.ReconnectFigures(by_reason=counted(told.drops, "reason"), heal=_times(told.heal_seconds)),
             pairings=self.seen.fleet.pairings,
+            pairings_ended=counted(told.pairings, "outcome"),
+            inbound=stats.InboundFigures(by_kind=counted(told.received, "kind"), lag=_times(told.inbound_lag)),
             sinks=[_sink(one.view) for one in self.seen.drainers],
+            dead_letters=self.seen.dead_letters(),
+            dead_letters_expired=counted(told.letters, "sink"),
             workers=list(self._workers()),
             database=stats.DatabaseFigures(
                 kind=self.kind, away_seconds=database.away_s if database else None, latency_ms=self.pulse.latency_ms
             ),
             sends=self._sends(),
             findings=[self._finding(one) for one in self.watchdog.findings],
+            watchdog=self._watchdog(),
+            http=self._http(),
             inbox_bytes=self.seen.figures().inbox_bytes,
             disk_free_bytes=disk.free_bytes if disk else 0,
             disk_low_bytes=disk.low_bytes if disk else 0,
@@ -71,19 +82,7 @@ class Figures:
         return stats.FindingOf(problem=one.problem, about=about, detail=detail)
 
     def _connections(self) -> stats.Connections:
-        views = {view.id: view for view in self.seen.fleet.snapshot()}
-        items = [
-            stats.ConnectionFigures(
-                connection_id=ref.id,
-                status=view.state.reason.status.value,
-                reason=view.state.reason.code,
-                since=datetime.fromtimestamp(view.state.since, UTC),
-                silent_seconds=view.silent_s,
-                retry_in_seconds=view.retry_in_s,
-            )
-            for session, ref in self.seen.connections.refs.items()
-            if (view := views.get(session))
-        ]
+        items = [_connection(name, view) for name, view in self.seen.by_connection()]
         return stats.Connections(
             total=len(items),
             by_status=dict(Counter[str](one.status for one in items)),
@@ -97,15 +96,44 @@ class Figures:
                 name=one.name,
                 sessions=one.sessions,
                 starts=one.starts,
+                restarts=max(0, one.starts - 1),
                 gave_up=one.gave_up,
                 memory_bytes=one.health.rss_bytes if one.health else None,
                 descriptors=one.health.descriptors if one.health else None,
             )
 
     def _sends(self) -> stats.SendFigures:
-        counts = {outcome: self.metrics.sends_ended(outcome) for outcome in ("sent", "failed", "unknown")}
+        counts = dict.fromkeys(("sent", "failed", "unknown"), 0) | counted(self.metrics.sends, "outcome")
         ended = sum(counts.values())
-        return stats.SendFigures(**counts, success_rate=counts["sent"] / ended if ended else None)
+        rate = counts["sent"] / ended if ended else None
+        return stats.SendFigures(**counts, success_rate=rate, took=_times(self.metrics.send_seconds))
+
+    def _watchdog(self) -> stats.WatchdogFigures:
+        done, failed = (counted(self.metrics.actions, "action", result=result) for result in ("done", "failed"))
+        return stats.WatchdogFigures(found=counted(self.metrics.findings, "problem"), done=done, failed=failed)
+
+    def _http(self) -> stats.HttpFigures:
+        classes = Counter[str]()
+        for status, requests in counted(self.metrics.requests, "status").items():
+            classes[f"{status[0]}xx"] += requests
+        return stats.HttpFigures(by_status=dict(classes), took=_times(self.metrics.request_seconds))
+
+
+def _times(histogram: Histogram) -> stats.Times:
+    found = times(histogram)
+    return stats.Times(count=found.count, average_seconds=found.average_s, p95_seconds=found.p95_s)
+
+
+def _connection(name: str, view: SessionView | None) -> stats.ConnectionFigures:
+    status, reason = standing(view)
+    return stats.ConnectionFigures(
+        connection_id=name,
+        status=status,
+        reason=reason,
+        since=datetime.fromtimestamp(view.state.since, UTC) if view else None,
+        silent_seconds=view.silent_s if view else None,
+        retry_in_seconds=view.retry_in_s if view else None,
+    )
 
 
 def _sink(one: SinkView) -> stats.SinkFigures:

@@ -13,8 +13,7 @@ from typing import Literal
 
 from loguru import logger
 
-from connector.refusals import NotInitialized, RestartUnderWay, UnknownJob
-from connector.store.errors import StoreError
+from connector.refusals import CannotStart, NotInitialized, RestartUnderWay, UnknownJob
 
 Name = Literal["database", "sinks", "workers", "sessions", "watchdog"]
 JOBS_KEPT = 50
@@ -164,6 +163,6 @@ def _sentence(error: Exception) -> str:
     """What an operator is told of a restart that failed. Only our own errors are shown whole: another's may say anything."""
     if isinstance(error, TimeoutError):
         return "It did not come back in time: the watchdog goes on with it, and the log says more."
-    if isinstance(error, StoreError):
-        return f"{str(error)[:1].upper()}{str(error)[1:]}."
+    if isinstance(error, CannotStart):
+        return str(error)
     return f"{type(error).__name__}: see the log."

@@ -6,14 +6,16 @@ that a connection that was deleted leaves no figure behind.
 
 from __future__ import annotations
 
+import math
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
@@ -32,14 +34,13 @@ class SessionFigures:
 
 @dataclass(frozen=True, slots=True)
 class SinkFigures:
-    """One sink: rows waiting, the age of the oldest in seconds, its state, rows delivered since the start, dead letters kept."""
+    """One sink: rows waiting, the age of the oldest in seconds, its state, rows delivered since the start."""
 
     name: str
     depth: int
     oldest_s: float
     state: str
     delivered: int
-    dead: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +55,62 @@ class WorkerFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a scrape looks at. `inbox_bytes`: what the workers' files on disk take, read rows included.
+    """What a scrape looks at. `inbox_bytes`: what the workers' files on disk take, read rows included. `dead`: dead letters kept, by
+    sink, and as "inbound" the events that could not be processed.
 
-    `database_ms`: how soon the database last answered, None while it does not.
+    `database_up`: whether the database answered when last asked, None while nobody asks: no sample is shown then, or a service
+    that waits to be initialized would look like one whose database is away. `database_ms`: how soon, None without an answer.
     """
 
     sessions: tuple[SessionFigures, ...] = ()
     pairings: int = 0
     inbox_bytes: int = 0
     sinks: tuple[SinkFigures, ...] = ()
+    dead: Mapping[str, int] = field(default_factory=dict[str, int])
     workers: tuple[WorkerFigures, ...] = ()
     disk_free_bytes: int = 0
+    database_up: bool | None = None
     database_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long something took, in seconds: how often, on average, and at most in 95 of 100 cases, as coarse as the buckets are.
+
+    None where there was none yet; `p95_s` also where it is beyond the last bucket.
+    """
+
+    count: int
+    average_s: float | None
+    p95_s: float | None
+
+
+def counted(counter: Counter, label: str, **only: str) -> dict[str, int]:
+    """Answer what *counter* counted so far by the values of *label*, over all others; of those with the labels *only*."""
+    found = Tally[str]()
+    for sample in _samples_of(counter):
+        if sample.name.endswith("_total") and only.items() <= sample.labels.items():
+            found[sample.labels[label]] += int(sample.value)
+    return dict(found)
+
+
+def times(histogram: Histogram) -> Times:
+    """Answer what *histogram* observed so far, over all its labels."""
+    upto, seconds = Tally[float](), 0.0
+    for sample in _samples_of(histogram):
+        if sample.name.endswith("_bucket"):
+            upto[float(sample.labels["le"])] += int(sample.value)
+        elif sample.name.endswith("_sum"):
+            seconds += sample.value
+    count = upto[math.inf]
+    if not count:
+        return Times(0, None, None)
+    p95 = min(bound for bound, many in upto.items() if many >= 0.95 * count)
+    return Times(count, seconds / count, p95 if p95 < math.inf else None)
+
+
+def _samples_of(metric: Counter | Histogram) -> list[Sample]:
+    return [sample for family in metric.collect() for sample in family.samples]
 
 
 class Metrics:
@@ -118,13 +163,6 @@ class Metrics:
         """Count dead letters that were removed for their age."""
         self.letters.labels(sink).inc(letters)
 
-    def sends_ended(self, outcome: str) -> int:
-        """Answer how many sends ended so, over all connections there are."""
-        samples = (sample for metric in self.sends.collect() for sample in metric.samples)
-        return int(
-            sum(it.value for it in samples if it.name.endswith("_total") and it.labels.get("outcome") == outcome)
-        )
-
     def watch(self, look: Callable[[], Figures]) -> None:
         """Look at the service's own figures at each scrape. *look* must answer at once."""
         self.registry.register(_Looking(look))
@@ -163,6 +201,8 @@ class _Looking(Collector):
 def _samples(now: Figures) -> list[Metric]:
     statuses = Tally((one.connection_id, one.status, one.reason) for one in now.sessions)
     sinks, workers = now.sinks, now.workers
+    dead = {(name,): letters for name, letters in now.dead.items()}
+    seconds = None if now.database_ms is None else now.database_ms / 1000
     memory = {(one.name,): one.rss_bytes for one in workers if one.rss_bytes is not None}
     return [
         _gauge("vigia_connection_status", "1 for the status and reason a connection has.", statuses, "connectionId", "status", "reason"),
@@ -170,17 +210,22 @@ def _samples(now: Figures) -> list[Metric]:
         _gauge("vigia_pairings_open", "Pairings under way.", {(): now.pairings}),
         _gauge("vigia_inbox_bytes", "Bytes of the files that workers write events to.", {(): now.inbox_bytes}),
         _gauge("vigia_disk_free_bytes", "Bytes free where the data folder lies.", {(): now.disk_free_bytes}),
-        _gauge("vigia_database_up", "1 while the database answers.", {(): int(now.database_ms is not None)}),
-        _gauge("vigia_database_seconds", "Seconds the database took to answer last.", {(): (now.database_ms or 0) / 1000}),
+        _gauge("vigia_database_up", "1 while the database answers.", _known(now.database_up)),
+        _gauge("vigia_database_seconds", "Seconds the database took to answer last.", _known(seconds)),
         _gauge("vigia_sink_depth", "Rows that wait for a sink.", {(one.name,): one.depth for one in sinks}, "sink"),
         _gauge("vigia_sink_lag_seconds", "Age of a sink's oldest row.", {(one.name,): one.oldest_s for one in sinks}, "sink"),
         _gauge("vigia_sink_state", "1 for the state a sink is in.", {(one.name, one.state): 1 for one in sinks}, "sink", "state"),
-        _gauge("vigia_dead_letters", "Rows that a sink refused for good.", {(one.name,): one.dead for one in sinks}, "sink"),
+        _gauge("vigia_dead_letters", "Rows that a sink refused for good; inbound: events that could not be processed.", dead, "sink"),
         _total("vigia_sink_delivered", "Rows a sink delivered.", {(one.name,): one.delivered for one in sinks}, "sink"),
         _gauge("vigia_worker_sessions", "Sessions of an engine worker.", {(one.name,): one.sessions for one in workers}, "worker"),
         _gauge("vigia_worker_memory_bytes", "Resident memory of an engine worker.", memory, "worker"),
         _total("vigia_worker_starts", "Processes started for an engine worker.", {(one.name,): one.starts for one in workers}, "worker"),
     ]  # fmt: skip
+
+
+def _known(value: float | None) -> dict[tuple[str, ...], float]:
+    """Answer the one sample of a figure without labels, or none while nobody knows it."""
+    return {} if value is None else {(): float(value)}
 
 
 def _gauge(name: str, says: str, values: Mapping[tuple[str, ...], float], *labels: str) -> Metric:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from connector.connections import RECORD
@@ -21,10 +21,11 @@ Told = tuple[str, Data]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is compared. `at`: monotonic seconds; `wrong`: codes of troubles; `blocked`: whether one of them blocks."""
+    """What is compared. `at`: monotonic seconds; `dead`: letters by sink; `wrong`: codes of troubles; `blocked`: whether one blocks."""
 
     at: float
     sinks: tuple[SinkView, ...] = ()
+    dead: Mapping[str, int] = field(default_factory=dict[str, int])
     workers: tuple[WorkerView, ...] = ()
     wrong: tuple[str, ...] = ()
     blocked: bool = False
@@ -40,17 +41,20 @@ class Observer:
 
     def changes(self, now: Look) -> list[Told]:
         """Answer the events that *now* brings."""
-        told = [*self._sinks(now), *self._workers(now), *self._health(now)]
+        told = [*self._dead(now), *self._sinks(now), *self._workers(now), *self._health(now)]
         self.before = now
         return told
+
+    def _dead(self, now: Look) -> Iterator[Told]:
+        for sink, kept in now.dead.items():
+            if kept > self.before.dead.get(sink, kept):
+                yield "deadLetter", DeadLetters(sink=sink, kept=kept)
 
     def _sinks(self, now: Look) -> Iterator[Told]:
         before = {one.name: one for one in self.before.sinks}
         for one in now.sinks:
             was = before.get(one.name)
             was_state = was.state if was else SinkState.RUNNING
-            if one.dead > (was.dead if was else one.dead):
-                yield "deadLetter", DeadLetters(sink=one.name, kept=one.dead)
             if one.state is not was_state and one.state is SinkState.PARKED:
                 yield "queueParked", Queue(sink=one.name, waiting=one.depth, reason=one.reason)
             elif one.state is not was_state and was_state is SinkState.PARKED:
@@ -91,6 +95,7 @@ def look(seen: Seen, at: float) -> Look:
     return Look(
         at=at,
         sinks=tuple(one.view for one in seen.drainers),
+        dead=seen.dead_letters(),
         workers=tuple(seen.fleet.workers()),
         wrong=tuple(sorted({one.code for one in troubles})),
         blocked=any(one.blocks for one in troubles),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from connector import views
 from connector.spool import Connection
 from connector.views import ConnectionView, TruthView
 from sessions.ports import SessionView, Truth
@@ -34,9 +35,17 @@ def known_of(connection: Connection) -> Known:
     return msgspec.json.decode(connection.body, type=Known) if connection.body else Known()
 
 
+def standing(session: SessionView | None) -> tuple[views.Status, str]:
+    """Answer the status and the reason code of a connection, by its session where there is one."""
+    if session is None:
+        return Status.ERROR.value, WITHOUT_SESSION
+    return session.state.reason.status.value, session.state.reason.code
+
+
 def shown(kept: Connection, session: SessionView | None, now: float) -> ConnectionView:
     """Answer a connection as it is at *now* (unix seconds); without a session, with what is to be done about that."""
     known = known_of(kept)
+    status, reason = standing(session)
     state = session.state if session else None
     identity = session.identity if session else None
     silent = session.silent_s if session else None
@@ -45,8 +54,8 @@ def shown(kept: Connection, session: SessionView | None, now: float) -> Connecti
         name=kept.name,
         owner_id=kept.owner_id,
         company_id=kept.company_id,
-        status=state.reason.status.value if state else Status.ERROR.value,
-        reason=state.reason.code if state else WITHOUT_SESSION,
+        status=status,
+        reason=reason,
         message=state.sentence("pt") if state else _WITHOUT_SESSION,
         phone=identity.phone if identity else None,
         jid=identity.jid if identity else None,

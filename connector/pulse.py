@@ -16,10 +16,11 @@ ASK_S = 5.0
 
 
 class Pulse:
-    """`latency_ms`: of the last answer, None while there is none."""
+    """`answers`: whether the database did when last asked, None while nobody asks. `latency_ms`: of that answer, None without one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.answers: bool | None = None
         self.latency_ms: float | None = None
         self._silent_since: float | None = None  # monotonic
 
@@ -30,9 +31,12 @@ class Pulse:
 
     async def run(self) -> None:
         """Ask again and again, until cancelled."""
-        while True:
-            await self.ask()
-            await asyncio.sleep(EVERY_S)
+        try:
+            while True:
+                await self.ask()
+                await asyncio.sleep(EVERY_S)
+        finally:  # what was so then says nothing of a service that does not run
+            self.answers = self.latency_ms = self._silent_since = None
 
     async def ask(self) -> None:
         """Ask once."""
@@ -41,8 +45,8 @@ class Pulse:
             async with asyncio.timeout(ASK_S):
                 await self._store.newest_version()
         except (StoreError, TimeoutError):
-            self.latency_ms = None
+            self.answers, self.latency_ms = False, None
             self._silent_since = began if self._silent_since is None else self._silent_since
         else:
-            self._silent_since = None
+            self.answers, self._silent_since = True, None
             self.latency_ms = round((time.monotonic() - began) * 1000, 1)

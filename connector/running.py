@@ -21,6 +21,7 @@ from connector.lifecycle import Condition, Job, Lifecycle, Service
 from connector.metrics import Metrics
 from connector.outbound import Outbound
 from connector.pulse import Pulse
+from connector.refusals import CannotStart
 from connector.settings import Settings
 from connector.sights import Seen
 from connector.spool import SinkState
@@ -164,7 +165,7 @@ class Running:
             await self.store.newest_version()
         except StoreError as error:
             logger.warning("The database does not answer after its restart: {}", error)
-            raise
+            raise CannotStart(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
 
     async def _restart_sinks(self) -> None:
         for drainer in self.seen.drainers:

@@ -68,7 +68,7 @@ class SelfTest:
         if late := [one for one in views if one.state is SinkState.WAITING]:
             told = " ".join(f"{one.name}: {one.reason} ({one.depth} rows wait)" for one in late)
             return warned(told, "It goes on by itself once the other side answers.")
-        if dead := sum(one.dead for one in views):
+        if dead := sum(self.seen.dead_letters().values()):
             return warned(f"{dead} dead letters are kept.", "Look at them with `vigia dead list`.")
         return fine(", ".join(f"{one.name}: {one.depth} rows wait" for one in views))
 

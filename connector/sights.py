@@ -14,8 +14,9 @@ from connector.events import Events
 from connector.events.registry import Action, Problem
 from connector.facts import ConnectionRef
 from connector.metrics import Figures, Metrics, SessionFigures, SinkFigures, WorkerFigures
+from connector.portrait import standing
 from connector.refusals import NotInitialized
-from connector.spool import Drainer, Mover, SinkView, Spool
+from connector.spool import INBOUND, Drainer, Mover, SinkView, Spool
 from connector.spool import SinkState as Draining
 from connector.store.embedded import Embedded, Running
 from connector.strays import Strays
@@ -23,6 +24,7 @@ from sessions.engine import WorkerView
 from sessions.engine.launch import LOW_WATER_BYTES, free_bytes
 from sessions.fleet import Fleet
 from sessions.model import SessionId
+from sessions.ports import SessionView
 from watchdog.checks import PHONE_UNSEEN, Finding
 from watchdog.remedies import Remedy, about, code
 from watchdog.sights import DatabaseSight, DiskSight, SinkSight, SinkState, Snapshot, SpoolSight, Stray, WorkerSight
@@ -66,23 +68,30 @@ class Seen:
             troubles=tuple((f"spool:{name}", sentence) for name, sentence in self.mover.troubles.items()),
         )
 
+    def by_connection(self) -> list[tuple[str, SessionView | None]]:
+        """Every connection's id with its session, None where that is gone or its record cannot be read."""
+        views = {view.id: view for view in self.fleet.snapshot()}
+        return [(name, views.get(session)) for name, session in self.connections.sessions.items()]
+
     def figures(self) -> Figures:
         """What a scrape of the metrics looks at."""
-        sessions = {view.id: view for view in self.fleet.snapshot()}
-        named = [(ref.id, sessions[session]) for session, ref in self.connections.refs.items() if session in sessions]
         return Figures(
-            sessions=tuple(
-                SessionFigures(name, view.state.reason.status.value, view.state.reason.code) for name, view in named
-            ),
+            sessions=tuple(SessionFigures(name, *standing(view)) for name, view in self.by_connection()),
             pairings=self.fleet.pairings,
             inbox_bytes=sum(map(_size, self.fleet.spool.glob("inbox-*.db*"))),
             sinks=tuple(_figures(one.view) for one in self.drainers),
+            dead=self.dead_letters(),
             workers=tuple(
                 WorkerFigures(one.name, one.sessions, one.starts, one.health.rss_bytes if one.health else None)
                 for one in self.fleet.workers()
             ),
             disk_free_bytes=free_bytes(self.data),
         )
+
+    def dead_letters(self) -> dict[str, int]:
+        """How many dead letters there are of each sink, and of `INBOUND`: events that could not be processed belong to no sink."""
+        none = dict.fromkeys((INBOUND, *(one.view.name for one in self.drainers)), 0)
+        return none | self.spool.tally.dead_by_sink()
 
     def troubles(self) -> list[Trouble]:
         """What a load balancer should know: a database that is away degrades, a spool that cannot be written blocks."""
@@ -225,7 +234,7 @@ def _sink(view: SinkView) -> SinkSight:
 
 
 def _figures(view: SinkView) -> SinkFigures:
-    return SinkFigures(view.name, view.depth, view.oldest_s or 0.0, view.state.value, view.delivered, view.dead)
+    return SinkFigures(view.name, view.depth, view.oldest_s or 0.0, view.state.value, view.delivered)
 
 
 def _size(path: Path) -> int:

@@ -10,13 +10,27 @@ from connector.api.fields import Shown
 from connector.views import Status
 
 
+class Times(Shown):
+    """How long something took since the start: how often, on average, and at most in 95 of 100 cases, which is read off coarse steps.
+
+    Null before the first; `p95Seconds` also where it is beyond the last step.
+    """
+
+    count: int
+    average_seconds: float | None
+    p95_seconds: float | None
+
+
 class ConnectionFigures(Shown):
-    """A connection: status and exact reason since when, seconds since its last sign of life and until its next try, if known."""
+    """A connection: status and exact reason since when, seconds since its last sign of life and until its next try, if known.
+
+    `since` is null where its record is gone or cannot be read.
+    """
 
     connection_id: str
     status: Status
     reason: str
-    since: datetime
+    since: datetime | None
     silent_seconds: float | None
     retry_in_seconds: float | None
 
@@ -28,6 +42,20 @@ class Connections(Shown):
     by_status: dict[str, int]
     by_reason: dict[str, int]
     items: list[ConnectionFigures]
+
+
+class ReconnectFigures(Shown):
+    """Connections that were lost since the start, by why, and how long it took until each was back."""
+
+    by_reason: dict[str, int]
+    heal: Times
+
+
+class InboundFigures(Shown):
+    """Events taken from workers since the start, by kind. `lag`: from an event's arrival on disk to its being taken up."""
+
+    by_kind: dict[str, int]
+    lag: Times
 
 
 class SinkFigures(Shown):
@@ -43,11 +71,15 @@ class SinkFigures(Shown):
 
 
 class WorkerFigures(Shown):
-    """An engine worker: its sessions, processes started so far, memory and file descriptors as of its last health."""
+    """An engine worker: its sessions, processes started so far, memory and file descriptors as of its last health.
+
+    `restarts`: processes started after the first, planned ones too.
+    """
 
     name: str
     sessions: int
     starts: int
+    restarts: int
     gave_up: bool
     memory_bytes: int | None
     descriptors: int | None
@@ -62,12 +94,31 @@ class DatabaseFigures(Shown):
 
 
 class SendFigures(Shown):
-    """Sends since the start, by outcome. `successRate`: sent among those that ended, null before the first."""
+    """Sends since the start, by outcome. `successRate`: sent among those that ended, null before the first.
+
+    `took`: from a send's request to its outcome.
+    """
 
     sent: int
     failed: int
     unknown: int
     success_rate: float | None
+    took: Times
+
+
+class WatchdogFigures(Shown):
+    """What the watchdog found since the start, by problem, and what it did about that, by action: done, or failed."""
+
+    found: dict[str, int]
+    done: dict[str, int]
+    failed: dict[str, int]
+
+
+class HttpFigures(Shown):
+    """HTTP requests answered since the start, by class of status: `2xx`, `4xx`..."""
+
+    by_status: dict[str, int]
+    took: Times
 
 
 class FindingOf(Shown):
@@ -79,15 +130,26 @@ class FindingOf(Shown):
 
 
 class Stats(Shown):
-    """Every figure. Bytes and seconds are what the names say."""
+    """Every figure. Bytes and seconds are what the names say.
+
+    `pairings`: under way; `pairingsEnded`: since the start, by outcome. `deadLetters`: those kept of each sink, and as `inbound` the
+    events that could not be processed; `deadLettersExpired`: removed for their age since the start.
+    """
 
     connections: Connections
+    reconnects: ReconnectFigures
     pairings: int
+    pairings_ended: dict[str, int]
+    inbound: InboundFigures
     sinks: list[SinkFigures]
+    dead_letters: dict[str, int]
+    dead_letters_expired: dict[str, int]
     workers: list[WorkerFigures]
     database: DatabaseFigures
     sends: SendFigures
     findings: list[FindingOf]
+    watchdog: WatchdogFigures
+    http: HttpFigures
     inbox_bytes: int
     disk_free_bytes: int
     disk_low_bytes: int

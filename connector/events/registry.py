@@ -111,7 +111,7 @@ class Queue(Data, frozen=True):
 
 
 class DeadLetters(Data, frozen=True):
-    """A sink refused rows for good: so many are kept now."""
+    """A sink refused rows for good, or, where it is `inbound`, events could not be processed: so many are kept now."""
 
     sink: str
     kept: int
@@ -239,8 +239,8 @@ ALL = (
         _S,
         _W,
         DeadLetters,
-        "A fila {sink} recusou linhas para sempre: {kept} guardadas.",
-        "The queue {sink} refused rows for good: {kept} are kept.",
+        "A fila {sink} não pôde aceitar algumas linhas: {kept} guardadas.",
+        "The queue {sink} could not take some rows: {kept} are kept.",
     ),
     EventType(
         "workerRestarted",

@@ -33,6 +33,10 @@ class Tally:
         """Answer how many dead letters *sink* has."""
         return self._dead[sink]
 
+    def dead_by_sink(self) -> dict[str, int]:
+        """Answer how many dead letters there are of every name that ever had one, sinks that are configured no more among them."""
+        return dict(self._dead)
+
     def listen(self, sink: str, wake: Callable[[], None]) -> None:
         """Have *wake* called, on the database's thread, each time rows for *sink* were stored. It may neither block nor raise."""
         self._listeners[sink] = wake

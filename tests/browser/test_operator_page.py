@@ -354,12 +354,14 @@ async def test_troubles_and_queues(told: Told, serve: Any, open_page: OpenPage, 
     told.sinks.clear()
     told.sink("record", "parked", "The password is not accepted: mend DATABASE_URL.", waiting=90_000, oldest_s=9_000)
     told.sink("webhook", waiting=40, oldest_s=60)
+    told.unprocessed = 3
     page = await signed_in(open_page, await serve(told.app()))
     await expect(page.locator("#troubles")).to_contain_text("has not answered for 4 minutes")
     await expect(page.locator("#queues li").first).to_contain_text("Parada")
     await expect(page.locator("#queues li").first).to_contain_text("90.000")
     await expect(page.locator("#queues li").last).to_contain_text("Entregando")
     await expect(page.locator("#figures")).to_contain_text("fora há 4 min")
+    await expect(page.locator("#figures .alarm", has_text="vigia dead list")).to_contain_text("3 falharam")
     await screenshot(page, "operator-troubles")
 
 

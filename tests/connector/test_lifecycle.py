@@ -8,8 +8,7 @@ import pytest
 
 from connector import lifecycle
 from connector.lifecycle import Condition, Job, Lifecycle, Name, Service
-from connector.refusals import NotInitialized, RestartUnderWay, UnknownJob
-from connector.store.errors import Offline
+from connector.refusals import CannotStart, NotInitialized, RestartUnderWay, UnknownJob
 
 
 class House:
@@ -78,7 +77,7 @@ async def test_a_start_that_fails_can_be_asked_for_again() -> None:
     ("error", "says"),
     [
         (TimeoutError(), "It did not come back in time: the watchdog goes on with it, and the log says more."),
-        (Offline("the database's disk is full: give it space"), "The database's disk is full: give it space."),
+        (CannotStart("The database's disk is full: give it space."), "The database's disk is full: give it space."),
         (OSError("/secret/path"), "OSError: see the log."),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from connector.metrics import Figures, Metrics, SessionFigures, SinkFigures, WorkerFigures
@@ -21,7 +22,8 @@ def test_a_scrape_shows_how_things_are_now() -> None:
         sessions=(SessionFigures("a", "connected", "connected"), SessionFigures("b", "error", "deaf")),
         pairings=1,
         inbox_bytes=7,
-        sinks=(SinkFigures("record", depth=3, oldest_s=1.5, state="waiting", delivered=9, dead=2),),
+        sinks=(SinkFigures("record", depth=3, oldest_s=1.5, state="waiting", delivered=9),),
+        dead={"record": 2, "inbound": 1},
         workers=(WorkerFigures("w0", sessions=2, starts=4, rss_bytes=None),),
     )
     seen = [now]
@@ -33,11 +35,26 @@ def test_a_scrape_shows_how_things_are_now() -> None:
     assert found["vigia_sink_state", (("sink", "record"), ("state", "waiting"))] == 1
     assert found["vigia_sink_lag_seconds", (("sink", "record"),)] == 1.5
     assert found["vigia_dead_letters", (("sink", "record"),)] == 2
+    assert found["vigia_dead_letters", (("sink", "inbound"),)] == 1
     assert found["vigia_worker_starts_total", (("worker", "w0"),)] == 4
     assert found["vigia_inbox_bytes", ()] == 7
     assert not any(name == "vigia_worker_memory_bytes" for name, _labels in found)
     seen[0] = Figures()
     assert not any(dict(labels).get("connectionId") for _name, labels in samples(metrics))
+
+
+@pytest.mark.parametrize(
+    ("up", "ms", "told"),
+    [(None, None, (None, None)), (False, None, (0.0, None)), (True, 250.0, (1.0, 0.25))],
+)
+def test_a_database_that_nobody_asks_is_neither_there_nor_away(
+    up: bool | None, ms: float | None, told: tuple[float | None, ...]
+) -> None:
+    """A service that waits to be initialized sets off no alert; one without an answer has no time of it."""
+    metrics = Metrics()
+    metrics.watch(lambda: Figures(database_up=up, database_ms=ms))
+    found = samples(metrics)
+    assert tuple(found.get((name, ())) for name in ("vigia_database_up", "vigia_database_seconds")) == told
 
 
 def test_what_is_counted_stays_until_its_connection_is_deleted() -> None:

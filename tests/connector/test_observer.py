@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from connector.events.registry import DeadLetters
 from connector.observer import Look, Observer
-from connector.spool import SinkState, SinkView
+from connector.spool import INBOUND, SinkState, SinkView
 from sessions.engine import WorkerView
 
 RUNNING, WAITING, PARKED = SinkState.RUNNING, SinkState.WAITING, SinkState.PARKED
 
 
-def sink(state: SinkState, name: str = "record", *, dead: int = 0, depth: int = 4) -> SinkView:
-    return SinkView(name, state, "why" if state is not RUNNING else "", depth, None, 0, dead)
+def sink(state: SinkState, name: str = "record", *, depth: int = 4) -> SinkView:
+    return SinkView(name, state, "why" if state is not RUNNING else "", depth, None, 0, 0)
 
 
 def worker(starts: int, *, gave_up: bool = False) -> WorkerView:
@@ -65,12 +66,18 @@ def test_a_webhook_that_waits_is_no_news_about_the_database() -> None:
 
 
 def test_dead_letters_are_told_when_there_are_more() -> None:
-    looks = [Look(at, (sink(RUNNING, dead=dead),)) for at, dead in enumerate((2, 2, 3, 1))]
+    looks = [Look(at, dead={"record": dead, INBOUND: 4}) for at, dead in enumerate((2, 2, 3, 1))]
     assert names(looks[0], *looks[1:]) == [[], ["deadLetter"], []]
 
 
+def test_events_that_could_not_be_processed_are_told_although_no_sink_has_them() -> None:
+    observer = Observer(Look(0, (sink(RUNNING),), {"record": 0, INBOUND: 0}))
+    told = observer.changes(Look(1, (sink(RUNNING),), {"record": 0, INBOUND: 2}))
+    assert told == [("deadLetter", DeadLetters(sink="inbound", kept=2))]
+
+
 def test_those_from_before_the_start_are_no_news() -> None:
-    assert names(Look(0), Look(1, (sink(RUNNING, dead=5),))) == [[]]
+    assert names(Look(0), Look(1, dead={"record": 5})) == [[]]
 
 
 def test_workers_that_come_back_and_that_are_given_up() -> None:

@@ -136,6 +136,12 @@ async def test_a_restart_under_way_does_not_outlive_the_service(
         assert "Restarting" not in after
 
 
+async def metrics_of(service: Service) -> list[str]:
+    """Answer the samples of a scrape."""
+    async with service._session.get("/metrics") as answer:
+        return [line for line in (await answer.text()).splitlines() if not line.startswith("#")]
+
+
 @pytest.mark.timeout(300)
 async def test_a_service_that_waits_for_an_operator(tmp_path: Path, lab: LabClient, number: Numbers) -> None:
     """It answers how it is, refuses the rest, and starts when told; then the whole chain is right, a message included."""
@@ -143,6 +149,7 @@ async def test_a_service_that_waits_for_an_operator(tmp_path: Path, lab: LabClie
         await service.ready()
         operator = Operator(service)
         assert not (await operator.ask("GET", "/status"))["initialized"]
+        assert not any(one.startswith("vigia_database_") for one in await metrics_of(service))
         refused = await service.look("/connections")
         assert (refused.status, refused.body["code"]) == (503, "not_initialized")
         async with service._session.post(f"{BOOTSTRAP}/restart", json={}) as early:
@@ -169,6 +176,9 @@ async def test_a_service_that_waits_for_an_operator(tmp_path: Path, lab: LabClie
         assert await gone_from_the_table(service)
         stats = await operator.ask("GET", "/stats")
         assert stats["connections"]["byReason"] == {"connected": 1}
+        assert (stats["pairingsEnded"], stats["deadLetters"]) == ({"paired": 1}, {"record": 0, "inbound": 0})
+        assert stats["http"]["byStatus"]["5xx"] >= 2  # what was refused above
+        assert any(one.startswith("vigia_database_up ") for one in await metrics_of(service))
         status = await operator.ask("GET", "/status")
         assert {one["name"]: one["state"] for one in status["services"]}["sessions"] == "running"
         last = operator.heard[-1]["number"]

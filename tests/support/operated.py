@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 from aiohttp import web
+from counted import COUNTED, NEVER
 
 from connector import refusals
 from connector.api.bootstrap import StepOf
@@ -38,10 +39,12 @@ class Operated:
             connections=Connections(total=0, by_status={}, by_reason={}, items=[]),
             pairings=0,
             sinks=[],
+            dead_letters={"inbound": 0},
             workers=[],
             database=DatabaseFigures(kind="embedded", away_seconds=None, latency_ms=1.5),
-            sends=SendFigures(sent=0, failed=0, unknown=0, success_rate=None),
+            sends=SendFigures(sent=0, failed=0, unknown=0, success_rate=None, took=NEVER),
             findings=[],
+            **COUNTED,
             inbox_bytes=0,
             disk_free_bytes=1,
             disk_low_bytes=1,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
+from counted import COUNTED, NEVER
 
 from connector.api.assets import Assets
 from connector.api.audit import Book
@@ -48,6 +49,7 @@ class Told:
     reasons: tuple[tuple[str, str], ...] = ()
     findings: tuple[tuple[str, str], ...] = ()
     sinks: list[SinkFigures] = field(default_factory=list)
+    unprocessed: int = 0
     book: list[Entry] = field(default_factory=list[Entry])
     away_s: float | None = None
     listed: bool = False
@@ -187,12 +189,16 @@ class Told:
             connections=ConnectionFigures(total=len(self.views), by_status={}, by_reason={}, items=[]),
             pairings=1,
             sinks=self.sinks,
+            dead_letters={one.name: one.dead for one in self.sinks} | {"inbound": self.unprocessed},
             workers=[
-                WorkerFigures(name="w0", sessions=3, starts=1, gave_up=False, memory_bytes=60_000_000, descriptors=40)
+                WorkerFigures(
+                    name="w0", sessions=3, starts=1, restarts=0, gave_up=False, memory_bytes=60_000_000, descriptors=40
+                )
             ],
             database=DatabaseFigures(kind="embedded", away_seconds=self.away_s, latency_ms=1.5),
-            sends=SendFigures(sent=1204, failed=3, unknown=1, success_rate=0.997),
+            sends=SendFigures(sent=1204, failed=3, unknown=1, success_rate=0.997, took=NEVER),
             findings=[FindingOf(problem=problem, about="a", detail=detail) for problem, detail in self.findings],
+            **COUNTED,
             inbox_bytes=0,
             disk_free_bytes=int(41.5 * GB),
             disk_low_bytes=GB,

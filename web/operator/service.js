@@ -83,6 +83,8 @@ export class Service {
     const alarms = new Set();
     if (database.awaySeconds !== null) alarms.add("database");
     if (stats.diskFreeBytes < stats.diskLowBytes) alarms.add("diskFree");
+    const unprocessed = stats.deadLetters.inbound;
+    if (unprocessed) alarms.add("unprocessed");
     if (stats.workers.some((each) => each.gaveUp)) alarms.add("workers");
     const figures = {
       version: status.version,
@@ -92,6 +94,7 @@ export class Service {
       workers: number(stats.workers.length),
       pairings: number(stats.pairings),
       sends: say("sendsOf", number(sends.sent), number(sends.failed), number(sends.unknown)),
+      unprocessed: unprocessed ? say("unprocessedOf", number(unprocessed)) : number(0),
     };
     const place = document.getElementById("figures");
     const made = Object.entries(figures).map(([word, value]) => figure(say(word), value, alarms.has(word)));
