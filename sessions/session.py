@@ -27,6 +27,8 @@ MAX_NEWS = 10_000
 _WHILE_RUNNING = frozenset({Reason.RECONNECTING, Reason.DEAF})
 """What says nothing new about a session that a verdict holds: a banned one is disconnected too."""
 
+_NO_DISK = frozenset({Reason.DISK_FULL, Reason.UNWRITABLE})
+
 _LOSSES = {Loss.GIVEN_UP: GIVEN_UP, Loss.ISOLATED: ISOLATED}
 
 
@@ -198,7 +200,7 @@ class Session:
             case Lost():
                 self._lost(news)
             case LowDisk():
-                self._go(Verdict(Reason.DISK_FULL if news.full else Reason.UNWRITABLE, retry=Retry.DISK_FULL))
+                self._low_disk(news)
             case frames.Qr() | frames.LoginStatus():
                 # A resident session is never paired: its credentials are gone, so the engine offers a code.
                 await self._unlinked()
@@ -247,13 +249,19 @@ class Session:
         elif self.state.reason is Reason.DEAF and news.answered:
             self._connected()
 
+    def _low_disk(self, news: LowDisk) -> None:
+        """Told to every session of a worker: one that waits for a ban's end goes on waiting for that."""
+        if self._runs or self.state.reason in _NO_DISK:
+            self._go(Verdict(Reason.DISK_FULL if news.full else Reason.UNWRITABLE, retry=Retry.DISK_FULL))
+
     def _lost(self, news: Lost) -> None:
+        if not self._runs:
+            return  # it heard of it when it was opened, or waits for something else, which a new worker does not shorten
         if news.at < self._opened_at:
             return  # it is open in the next worker by now
         if verdict := _LOSSES.get(news.loss):
-            if self.state.reason is not verdict.reason:  # else it heard of it when it was opened
-                self._go(verdict)
-        elif self._runs:
+            self._go(verdict)
+        else:
             self._cell.move(Reason.WORKER_RESTARTING)
             self._plan.after(0.0)
 
