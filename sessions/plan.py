@@ -65,10 +65,14 @@ class Plan:
         self._at = until
         return True
 
-    def attempt(self, settle_s: float) -> None:
-        """Note that a try begins; without a word of it for *settle_s*, the next is due."""
-        self.after(settle_s)
+    def attempt(self) -> None:
+        """Note that a try begins."""
+        self.never()
         self._trying_since = self._now()
+
+    def settle(self, seconds: float) -> None:
+        """Give the try that is under way so long from now on; without a word of it by then, the next is due."""
+        self._at = self._now() + seconds
 
     def connected(self) -> None:
         """Note that it is connected: nothing is planned."""

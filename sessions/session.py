@@ -21,7 +21,7 @@ from sessions.ports import Tools
 from sessions.register import Record, without_credentials
 from sessions.state import RUNNING, UNPAIRED, Reason, State, StateCell, Status
 
-SETTLE_S = 45.0  # a start that has shown neither success nor failure by then is made anew
+SETTLE_S = 45.0  # opened, and neither success nor failure by then: it is opened anew
 MAX_NEWS = 10_000
 
 _WHILE_RUNNING = frozenset({Reason.RECONNECTING, Reason.DEAF})
@@ -173,7 +173,7 @@ class Session:
     async def _open(self) -> None:
         if self.state.reason is not Reason.DEAF:  # a deaf session says so until it hears again
             self._cell.move(Reason.STARTING)
-        self._plan.attempt(SETTLE_S)
+        self._plan.attempt()
         async with self._engine:
             try:
                 await self._tools.engine.open(self.id, self._tools.register.database(self.id))
@@ -184,6 +184,8 @@ class Session:
                 self._go(verdict)
             else:
                 self._opened_at = time.monotonic()
+                # From here: it may have stood in line behind its worker's others for minutes, and would only go back to its end.
+                self._plan.settle(SETTLE_S)
 
     async def _take(self, news: News) -> None:
         if not self._record.paired:

@@ -33,8 +33,8 @@ BEHIND_S = 5.0
 """How old a row may be that waits for a database which answers: the next try may be half a minute away."""
 PAIRING_STUCK_S = 300.0
 """How long a pairing may show codes or link: WhatsApp gives 160 s for the codes, we 60 s for the rest."""
-TRYING_S = 300.0
-"""How long one try may last: a worker's start and every session before it in line."""
+TRYING_S = 420.0
+"""How long one try may last: a worker's start, every session before it in line, and what it then has to show itself."""
 PHONE_UNSEEN = "phone_unseen"
 UNSEEN_DAYS, UNSEEN_DAILY = 10, 12
 """From when on an absent phone is told once, and daily: WhatsApp unlinks after 14 days without it."""

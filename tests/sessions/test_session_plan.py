@@ -43,10 +43,13 @@ def test_a_look_comes_before_the_try_and_is_no_try(told: Told):
     assert not told.plan.patient()
 
 
-def test_a_try_under_way_is_no_plan_for_people_and_ends_by_itself(told: Told):
-    told.plan.attempt(45.0)
+def test_a_try_under_way_is_no_plan_for_people_and_has_no_end_until_it_is_to_settle(told: Told):
+    told.plan.attempt()
+    told.at += 100.0
+    assert (told.plan.wait_s, told.plan.retry_in_s, told.plan.trying_s) == (None, None, 100.0)
+    told.plan.settle(45.0)
     told.at += 10.0
-    assert (told.plan.wait_s, told.plan.retry_in_s, told.plan.trying_s) == (35.0, None, 10.0)
+    assert (told.plan.wait_s, told.plan.retry_in_s, told.plan.trying_s) == (35.0, None, 110.0)
     told.plan.connected()
     assert (told.plan.wait_s, told.plan.trying_s) == (None, None)
 

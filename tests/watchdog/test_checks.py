@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from sessions import engine
+from sessions.engine.channel import GRACE_S
 from sessions.model import Identity, SessionId
 from sessions.ports import SessionView
+from sessions.session import SETTLE_S
 from sessions.state import RUNNING, Reason, State
 from watchdog.checks import (
     AWAY_S,
@@ -91,6 +94,12 @@ def test_two_healers_never_work_on_one_patient() -> None:
         assert found(Snapshot(NOW, (own,))) == []
     hung = session(Reason.UNREACHABLE, since_s=1e6, trying_s=TRYING_S + 1)
     assert found(Snapshot(NOW, (hung,))) == [("session_stuck", Reconnect(ONE))]
+
+
+def test_a_try_that_takes_all_the_time_it_is_given_does_not_hang() -> None:
+    """Else the watchdog would throw out the last of a worker's sessions, over and over."""
+    its_time = engine.WORKER_UP_S + engine.CLOSE_S + GRACE_S + engine.LINE_UP_S + SETTLE_S
+    assert its_time + engine.CLOSE_S < TRYING_S, "a close that is under way is waited for, too"
 
 
 @pytest.mark.parametrize("reason", [Reason.WAITING_SCAN, Reason.LINKING])

@@ -28,6 +28,7 @@ from sessions.errors import (
 from sessions.lasting import first_state
 from sessions.model import Life, Loss, Sign
 from sessions.news import Lost
+from sessions.plan import Plan
 from sessions.register import Record
 from sessions.state import Reason
 
@@ -99,6 +100,25 @@ async def test_a_start_that_shows_nothing_is_made_anew(bench: Bench, until, monk
     monkeypatch.setattr(session_module, "SETTLE_S", 0.01)
     bench.session.start()
     await until(lambda: bench.opens == 3)
+
+
+async def test_a_start_that_stood_long_in_line_is_not_sent_back_to_its_end(
+    bench: Bench, until, monkeypatch: pytest.MonkeyPatch
+):
+    """Its worker starts one session at a time. What it was given to settle begins when its own start is over."""
+    monkeypatch.setattr(session_module, "SETTLE_S", 10.0)
+    clock = [1000.0]
+    bench.session._plan = Plan(lambda: 0.0, lambda: clock[0])
+    bench.holding = asyncio.Event()
+    bench.session.start()
+    await until(lambda: bench.opens == 1)
+    clock[0] += 170.0
+    bench.holding.set()
+    await until(lambda: bench.session._plan.wait_s is not None)
+    assert (bench.session._plan.wait_s, bench.session.trying_s) == (10.0, 170.0)
+    bench.live(Sign.CONNECTED)
+    await until(lambda: bench.reason is Reason.CONNECTED)
+    assert bench.opens == 1
 
 
 async def test_started_twice_it_is_one_session(bench: Bench, until):
