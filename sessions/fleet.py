@@ -115,12 +115,12 @@ class Fleet:
     def view(self, session: SessionId) -> SessionView:
         """Answer how a session is. Raises `UnknownSession`."""
         one = self._session(session)
-        _worker, told, _age = self.engine.health(session)
+        _worker, told, age = self.engine.health(session)
         return SessionView(
             id=one.id,
             state=one.state,
             identity=one.record.identity,
-            silent_s=told.heard_s if told else None,
+            silent_s=told.heard_s + age if told else None,
             retry_in_s=one.retry_in_s,
             lab=self._lab,
             trying_s=one.trying_s,

@@ -16,7 +16,7 @@ from sessions.lasting import DURABLE, KEPT_AT_START, first_state, log_change
 from sessions.model import Identity, Life, Loss, SessionId, Sign
 from sessions.news import Lost, LowDisk, News
 from sessions.plan import Plan
-from sessions.policy import GIVEN_UP, ISOLATED, Verdict, judge, refusal
+from sessions.policy import GIVEN_UP, ISOLATED, Verdict, judge, refusal, unlinks
 from sessions.ports import Tools
 from sessions.register import Record, without_credentials
 from sessions.state import RUNNING, UNPAIRED, Reason, State, StateCell, Status
@@ -97,6 +97,7 @@ class Session:
         With no *reason* (the service ends) its state and wish stay as they are.
         """
         task, self._task = self._task, None
+        self._forget_news()
         if reason is not None:
             self._unwanted(reason)
         if task:
@@ -190,9 +191,12 @@ class Session:
     async def _take(self, news: News) -> None:
         if not self._record.paired:
             return  # said before it was unlinked; only a pairing leads on
+        if unlinks(news):
+            await self._unlinked()
+            return
         match news:
             case frames.Alive():
-                await self._alive(news.life)
+                self._alive(news.life)
             case frames.Ended():
                 self._ended(news)
             case frames.Probed():
@@ -204,12 +208,11 @@ class Session:
             case LowDisk():
                 self._low_disk(news)
             case frames.Qr() | frames.LoginStatus():
-                # A resident session is never paired: its credentials are gone, so the engine offers a code.
-                await self._unlinked()
+                pass  # they unlink it
             case frames.LowDisk():
                 pass  # told to all sessions of the worker as our own LowDisk
 
-    async def _alive(self, life: Life) -> None:
+    def _alive(self, life: Life) -> None:
         if life.sign is Sign.IDENTITY and life.identity:
             self._save(replace(self._record, identity=life.identity))
         verdict = judge(life)
@@ -217,9 +220,7 @@ class Session:
             return
         if verdict.reason is Reason.DEAF and self.state.reason is not Reason.CONNECTED:
             return
-        if verdict.reason is Reason.LOGGED_OUT:
-            await self._unlinked()
-        elif verdict.reason is Reason.CONNECTED:
+        if verdict.reason is Reason.CONNECTED:
             self._connected()
         else:
             self._go(verdict)
@@ -282,6 +283,14 @@ class Session:
         self.forget()
         async with self._engine:
             await self._tools.engine.close(self.id)
+
+    def _forget_news(self) -> None:
+        """Of a connection that ends: the next one must not believe it. Only that the account was unlinked is as true then."""
+        unheard: list[News] = []
+        while not self._news.empty():
+            unheard.append(self._news.get_nowait())
+        if self._record.paired and any(map(unlinks, unheard)):
+            self.forget()
 
     def _unwanted(self, reason: Reason) -> None:
         self._plan.never()

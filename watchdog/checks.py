@@ -88,13 +88,20 @@ def stuck_sessions(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]
             yield Finding("session_stuck", one.id, sentence, Reconnect(one.id))
 
 
-def silent_sessions(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
-    """Find sessions that count as connected and have shown no life for longer than a probe takes."""
+def silent_sessions(now: Snapshot, before: Snapshot | None) -> Iterator[Finding]:
+    """Find sessions that count as connected and have shown no life for longer than a probe takes, or that no worker tells of."""
+    earlier = {one.id: one for one in before.sessions} if before else {}
     for one in now.sessions:
-        silent = one.silent_s
-        if one.state.reason is Reason.CONNECTED and silent is not None and silent > SILENT_S:
-            sentence = f"Session {one.id} counts as connected and has been silent for {silent:.0f} s."
-            yield Finding("session_silent", one.id, sentence, Reconnect(one.id))
+        if one.state.reason is not Reason.CONNECTED:
+            continue
+        was, lasted = earlier.get(one.id), now.at - one.state.since
+        if one.silent_s is not None and one.silent_s > SILENT_S:
+            sentence = f"Session {one.id} counts as connected and has been silent for {one.silent_s:.0f} s."
+        elif was and lasted > SILENT_S and (was.state, was.silent_s, one.silent_s) == (one.state, None, None):
+            sentence = f"Session {one.id} has counted as connected for {lasted:.0f} s, and no worker tells of it."
+        else:
+            continue
+        yield Finding("session_silent", one.id, sentence, Reconnect(one.id))
 
 
 def stuck_pairings(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from sessions.engine import Launch
 from sessions.engine import keeper as keeper_module
 from sessions.errors import AlreadyConnected, Busy, NotConnected, PairingEnded, UnknownSession
 from sessions.fleet import FORGIVEN_S, Fleet, Options
+from sessions.frames import SessionHealth
 from sessions.model import Identity, SessionId
 from sessions.register import Record
 from sessions.state import Reason
@@ -181,6 +182,14 @@ async def test_the_truth_of_a_session_comes_from_its_worker(fleet: Fleet, until)
     assert (truth.view.id, truth.view.state.reason) == (session, Reason.STARTING)
     await fleet.disconnect(session)
     assert (fleet.truth(session).worker, fleet.truth(session).worker_alive) == (None, False)
+
+
+async def test_its_silence_grows_also_where_nobody_asks_its_worker_any_more(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+):
+    told = SessionHealth(pump=True, socket=True, logged_in=True, heard_s=3.0, event_s=None, sent_s=None)
+    monkeypatch.setattr(fleet.engine, "health", lambda _session: (None, told, 100.0))
+    assert fleet.view(fleet.create()).silent_s == 103.0
 
 
 @pytest.mark.parametrize(("ago_s", "workers"), [(0.0, [1, 2]), (FORGIVEN_S - 100, [1, 2]), (FORGIVEN_S + 100, [3])])

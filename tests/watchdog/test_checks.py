@@ -179,11 +179,31 @@ def test_what_nobody_ever_paired_is_removed_where_somebody_wished_so() -> None:
 
 
 def test_a_connected_session_that_shows_no_life_is_connected_anew() -> None:
-    """Silence longer than a probe takes means that nobody probes. Not knowing is no silence."""
+    """Silence longer than a probe takes means that nobody probes."""
     silent = session(Reason.CONNECTED, since_s=1e6, silent_s=SILENT_S + 1)
     assert found(Snapshot(NOW, (silent,))) == [("session_silent", Reconnect(ONE))]
     for seconds in (None, 0.0, SILENT_S):
         assert found(Snapshot(NOW, (session(Reason.CONNECTED, since_s=1e6, silent_s=seconds),))) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "nowhere"),
+    [
+        (session(Reason.CONNECTED, since_s=SILENT_S + 1), session(Reason.CONNECTED, since_s=SILENT_S + 1), True),
+        (session(Reason.CONNECTED, since_s=SILENT_S - 1), session(Reason.CONNECTED, since_s=SILENT_S - 1), False),
+        (session(Reason.CONNECTED, since_s=1e4), session(Reason.CONNECTED, since_s=SILENT_S + 1), False),
+        (session(Reason.CONNECTED, since_s=1e4, silent_s=3.0), session(Reason.CONNECTED, since_s=1e4), False),
+        (session(Reason.CONNECTED, since_s=1e4), session(Reason.CONNECTED, since_s=1e4, silent_s=3.0), False),
+        (session(Reason.STOPPED, since_s=1e4), session(Reason.STOPPED, since_s=1e4), False),
+    ],
+)
+def test_a_connected_session_that_no_worker_tells_of_is_connected_anew(
+    before: SessionView, now: SessionView, nowhere: bool
+) -> None:
+    """Not one whose worker has only begun to tell: neither look of a minute apart knew anything."""
+    remedies = found(Snapshot(NOW, (now,)), Snapshot(NOW - 60, (before,)))
+    assert remedies == ([("session_silent", Reconnect(ONE))] if nowhere else [])
+    assert found(Snapshot(NOW, (now,)), Snapshot(NOW - 60)) == []
 
 
 def test_a_worker_that_was_given_up_is_started_again() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from session_bench import FAULTS, NOW, ONE, PAIRED, WHO, Bench, hear
 
+from sessions import frames
 from sessions import session as session_module
 from sessions.backoff import Retry
 from sessions.errors import (
@@ -227,6 +228,26 @@ async def test_stopped_and_started_it_connects(connected: Bench, until):
     assert connected.session.record.wanted
     connected.live(Sign.CONNECTED)
     await until(lambda: connected.reason is Reason.CONNECTED)
+
+
+async def test_stopped_and_started_it_does_not_believe_what_was_said_before(bench: Bench, until):
+    """Else it counts as connected and is closed, and nobody tries anything."""
+    bench.session.start()
+    await until(lambda: bench.opens == 1)
+    bench.live(Sign.CONNECTED)
+    await bench.session.stop()
+    bench.session.start()
+    await until(lambda: bench.opens == 2)
+    assert bench.calls == ["open", "close", "open"]
+    assert bench.states[-2:] == [Reason.STOPPED, Reason.STARTING]
+
+
+@pytest.mark.parametrize("said", [Life(Sign.LOGGED_OUT), frames.Qr(session=ONE, code="2@x")], ids=["said", "shown"])
+async def test_stopped_at_the_moment_it_was_unlinked_it_still_knows(connected: Bench, said: Life | frames.Qr):
+    hear(connected, said)
+    await connected.session.stop()
+    assert connected.states == [Reason.LOGGED_OUT]
+    assert (connected.session.record.paired, connected.calls) == (False, ["close"])
 
 
 @pytest.mark.parametrize("reason", ["never_paired", "logged_out", "pairing_ended", "passkey_required"])
