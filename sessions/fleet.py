@@ -125,6 +125,7 @@ class Fleet:
             lab=self._lab,
             trying_s=one.trying_s,
             phone_seen_at=one.record.phone_seen_at if one.record.paired else None,
+            hangs=one.hangs,
         )
 
     def truth(self, session: SessionId) -> Truth:
@@ -192,7 +193,8 @@ class Fleet:
         await self._session(session).stop()
 
     def connect(self, session: SessionId) -> None:
-        """Connect a paired session again, also one that waits for its next try; one that is being tried goes on.
+        """Connect a paired session again, also one that waits for its next try; one that is being tried goes on,
+        unless its try hangs.
 
         Raises `NotConnected` without credentials, `Busy` while it is being unlinked.
         """

@@ -71,16 +71,26 @@ class Session:
         """Seconds since the try that is under way began."""
         return self._plan.trying_s
 
+    @property
+    def hangs(self) -> bool:
+        """Whether its try will not end, or not begin, unless it is started again."""
+        return self._plan.hangs
+
     def move(self, reason: Reason, detail: str = "") -> None:
         """Go to *reason*: for its pairing, which shares the state."""
         self._cell.move(reason, detail)
 
     def start(self) -> None:
-        """Keep it connected from now on; one that waits for its next try makes it now, unless a ban has not ended."""
+        """Keep it connected from now on; one that waits for its next try makes it now, unless a ban has not ended.
+
+        A try under way goes on, unless it hangs: then it is broken off, and made anew.
+        """
         if not self._record.wanted:
             self._save(replace(self._record, wanted=True))
         self._plan.forget()
-        if self._tries:
+        if self.hangs:
+            self._break_off()
+        elif self._tries:
             return
         wait = self._not_before()
         self._plan.after(wait)
@@ -277,6 +287,13 @@ class Session:
     def _runs(self) -> bool:
         """Whether the engine has it, or is about to: neither given up nor waiting for a verdict's time."""
         return self.state.reason in RUNNING
+
+    def _break_off(self) -> None:
+        """Let the task go that waits for what will not come; what it has not heard yet is for the next."""
+        logger.error("Session {}: its try hangs, and is made anew", self.id)
+        if self._task:
+            self._task.cancel()
+        self._task = None
 
     async def _unlinked(self) -> None:
         """Say so at once; then leave the worker, so that a pairing finds the file free."""

@@ -184,6 +184,21 @@ async def test_the_truth_of_a_session_comes_from_its_worker(fleet: Fleet, until)
     assert (fleet.truth(session).worker, fleet.truth(session).worker_alive) == (None, False)
 
 
+async def test_connected_again_one_whose_try_hangs_is_tried_anew(fleet: Fleet, until, monkeypatch: pytest.MonkeyPatch):
+    """This is all that the watchdog can do about it."""
+    session = await paired(fleet)
+    await until(lambda: fleet.view(session).trying_s is not None)
+    hung = fleet._session(session)._task
+    assert not fleet.view(session).hangs
+    fleet.connect(session)
+    assert fleet._session(session)._task is hung
+    monkeypatch.setattr("sessions.plan.TRYING_S", 0.0)
+    await until(lambda: fleet.view(session).hangs)
+    fleet.connect(session)
+    await until(lambda: hung and hung.cancelled() and fleet.view(session).trying_s is not None)
+    await until(lambda: any(view.health for view in fleet.workers()))
+
+
 async def test_its_silence_grows_also_where_nobody_asks_its_worker_any_more(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ):

@@ -29,7 +29,7 @@ from sessions.errors import (
 from sessions.lasting import first_state
 from sessions.model import Life, Loss, Sign
 from sessions.news import Lost
-from sessions.plan import Plan
+from sessions.plan import OVERDUE_S, TRYING_S
 from sessions.register import Record
 from sessions.state import Reason
 
@@ -108,12 +108,11 @@ async def test_a_start_that_stood_long_in_line_is_not_sent_back_to_its_end(
 ):
     """Its worker starts one session at a time. What it was given to settle begins when its own start is over."""
     monkeypatch.setattr(session_module, "SETTLE_S", 10.0)
-    clock = [1000.0]
-    bench.session._plan = Plan(lambda: 0.0, lambda: clock[0])
+    bench.tell_steady_time()
     bench.holding = asyncio.Event()
     bench.session.start()
     await until(lambda: bench.opens == 1)
-    clock[0] += 170.0
+    bench.steady += 170.0
     bench.holding.set()
     await until(lambda: bench.session._plan.wait_s is not None)
     assert (bench.session._plan.wait_s, bench.session.trying_s) == (10.0, 170.0)
@@ -127,6 +126,39 @@ async def test_started_twice_it_is_one_session(bench: Bench, until):
     bench.session.start()
     await until(lambda: bench.opens >= 1)
     assert len([task for task in asyncio.all_tasks() if task.get_name() == f"session-{ONE[:8]}"]) == 1
+
+
+async def test_a_try_that_hangs_is_broken_off_and_made_anew_when_it_is_started_again(bench: Bench, until):
+    """The watchdog's remedy. What came meanwhile is heard all the same, and only one task is left."""
+    bench.tell_steady_time()
+    bench.holding = asyncio.Event()
+    bench.session.start()
+    await until(lambda: bench.opens == 1)
+    bench.live(Sign.IDENTITY, identity=replace(WHO, push_name="Zé"))
+    bench.steady += TRYING_S + 1.0
+    assert bench.session.hangs
+    bench.session.start()
+    assert not bench.session.hangs
+    await until(lambda: bench.opens == 2)
+    assert bench.session.record.identity == replace(WHO, push_name="Zé")
+    bench.holding.set()
+    bench.live(Sign.CONNECTED)
+    await until(lambda: bench.reason is Reason.CONNECTED)
+    assert len([task for task in asyncio.all_tasks() if task.get_name() == f"session-{ONE[:8]}"]) == 1
+    assert bench.opens == 2
+
+
+async def test_a_try_that_is_long_due_is_made_when_it_is_started_again(bench: Bench, until):
+    bench.tell_steady_time()
+    bench.looking = asyncio.Event()
+    bench.session.start()
+    await until(lambda: bench.looks == 1)
+    bench.steady += OVERDUE_S + 1.0
+    assert (bench.session.hangs, bench.session.retry_in_s) == (True, 0.0)
+    bench.looking = None
+    bench.session.start()
+    await until(lambda: bench.opens == 1)
+    assert not bench.session.hangs
 
 
 # -- without credentials -----------------------------------------------------------------------------------------------
