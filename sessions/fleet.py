@@ -20,7 +20,7 @@ from sessions.engine import Ears, Engine, Launch, WorkerView
 from sessions.engine.keeper import Budget
 from sessions.engine.reach import Reach
 from sessions.errors import AlreadyConnected, Busy, NotConnected, PairingEnded, SessionsError, UnknownSession
-from sessions.model import Loss, Outcome, SessionId
+from sessions.model import Identity, Loss, Outcome, SessionId
 from sessions.news import Lost, LowDisk, News
 from sessions.pairing import Code, Pairing
 from sessions.ports import Changed, SessionView, Tools, Truth
@@ -70,7 +70,7 @@ class Fleet:
         self.rung = asyncio.Event()
         self._lab = launch.lab is not None
         self._sessions: dict[SessionId, Session] = {}
-        self._pairings: dict[SessionId, tuple[Pairing, asyncio.Task[None]]] = {}
+        self._pairings: dict[SessionId, tuple[Pairing, asyncio.Task[Identity]]] = {}
         self._parting: set[SessionId] = set()  # being unlinked or removed
         self._scribe = Scribe(self.register.save)
         self.engine = Engine(launch, self._ears(), per_worker=self._options.per_worker, budget=self._options.budget)
@@ -115,16 +115,17 @@ class Fleet:
     def view(self, session: SessionId) -> SessionView:
         """Answer how a session is. Raises `UnknownSession`."""
         one = self._session(session)
-        _worker, told, _age = self.engine.health(session)
+        _worker, told, age = self.engine.health(session)
         return SessionView(
             id=one.id,
             state=one.state,
             identity=one.record.identity,
-            silent_s=told.heard_s if told else None,
+            silent_s=told.heard_s + age if told else None,
             retry_in_s=one.retry_in_s,
             lab=self._lab,
             trying_s=one.trying_s,
             phone_seen_at=one.record.phone_seen_at if one.record.paired else None,
+            hangs=one.hangs,
         )
 
     def truth(self, session: SessionId) -> Truth:
@@ -192,7 +193,8 @@ class Fleet:
         await self._session(session).stop()
 
     def connect(self, session: SessionId) -> None:
-        """Connect a paired session again, also one that waits for its next try; one that is being tried goes on.
+        """Connect a paired session again, also one that waits for its next try; one that is being tried goes on,
+        unless its try hangs.
 
         Raises `NotConnected` without credentials, `Busy` while it is being unlinked.
         """
@@ -315,7 +317,7 @@ class Fleet:
         if session in self._pairings and self._pairings[session][0].ended:
             await asyncio.wait({self._pairings[session][1]}, timeout=GONE_S)
 
-    def _pairing(self, session: SessionId) -> tuple[Pairing, asyncio.Task[None]]:
+    def _pairing(self, session: SessionId) -> tuple[Pairing, asyncio.Task[Identity]]:
         one = self._session(session)
         self._require_staying(session)
         if one.record.paired:
@@ -325,21 +327,20 @@ class Fleet:
                 raise Busy("As many pairings as are allowed at once are under way: try again in a minute.")
             coded = partial(self._options.coded, session)
             pairing = Pairing(session, self.register.database(session), self.engine.throwaway, one.move, coded)
-            task = asyncio.create_task(self._pair(one, pairing), name=f"pairing-{session[:8]}", context=Context())
+            task = asyncio.create_task(pairing.run(), name=f"pairing-{session[:8]}", context=Context())
             self._pairings[session] = (pairing, task)
-            task.add_done_callback(lambda done: self._paired(session, done))
+            task.add_done_callback(lambda done: self._paired(one, pairing, done), context=Context())
         return self._pairings[session]
 
-    async def _pair(self, session: Session, pairing: Pairing) -> None:
-        identity = await pairing.run()
-        self.engine.forgive(session.id)
-        session.adopt(identity)
-        session.start()
-
-    def _paired(self, session: SessionId, done: asyncio.Task[None]) -> None:
-        self._pairings.pop(session, None)
+    def _paired(self, one: Session, pairing: Pairing, done: asyncio.Task[Identity]) -> None:
+        """Whatever ended it, also in the midst of its last steps: with credentials in hand the session is linked."""
+        self._pairings.pop(one.id, None)
+        if pairing.linked:
+            self.engine.forgive(one.id)
+            one.adopt(pairing.linked)
+            one.start()
         if not done.cancelled() and (error := done.exception()) and not isinstance(error, SessionsError):
-            logger.opt(exception=error).error("The pairing of {} met a fault of ours", session)
+            logger.opt(exception=error).error("The pairing of {} met a fault of ours", one.id)
 
     async def _end_pairing(self, session: SessionId) -> None:
         if session in self._pairings:

@@ -1,7 +1,8 @@
 """Linking a phone: a throw-away worker shows codes while somebody asks for them, and hands the credentials over when one was scanned.
 
 A failed pairing leaves a thread in the engine that never ends: it goes with its process. Nothing is erased when a pairing ends:
-if the phone confirmed in the last moment the credentials are there, and the next attempt connects with them.
+if the phone confirmed in the last moment the credentials are there, and the next attempt connects with them. From the moment that
+the engine says whose account it is, the phone lists the device: however the pairing ends then, the session is linked.
 """
 
 from __future__ import annotations
@@ -73,12 +74,18 @@ class Pairing:
         self._sentence: str | None = None
         self._begun = False
         self._connected = False
+        self._cut_off = False
         self._news: asyncio.Queue[frames.Notice] = asyncio.Queue(1000)
 
     @property
     def ended(self) -> bool:
         """Whether it came to nothing, and only its worker has still to go."""
         return self._over not in (None, Reason.LINKING)
+
+    @property
+    def linked(self) -> Identity | None:
+        """Whose credentials are in hand; after `run` they are free to be used, also where it was called off."""
+        return self._identity
 
     async def run(self) -> Identity:
         """Carry the pairing through to credentials that are free to be used.
@@ -90,13 +97,16 @@ class Pairing:
             self._worker.on_end(lambda: self._news.put_nowait(frames.Ended(session=self._session, error="engine")))
             await self._open(self._worker)
             await self._until_linked()
-            return await self._hand_over(self._worker)
+            await self._until_quiet()
+            if self._identity is None:
+                raise PairingEnded
+            return self._identity
         finally:
             try:
-                await self._end(self._over or Reason.PAIRING_ENDED)
+                await self._end(Reason.LINKING if self._identity else Reason.PAIRING_ENDED)
             finally:
                 if self._worker:
-                    await self._worker.kill()
+                    await self._let_go(self._worker)
 
     async def qr(self, wait_s: float) -> Code:
         """Answer the code to scan now, waiting up to *wait_s* for one.
@@ -153,7 +163,7 @@ class Pairing:
 
         A phone that confirmed is linked, also where WhatsApp cannot be reached just then: the session tries on by itself.
         """
-        while not (self._connected and self._identity):
+        while not (self._identity and (self._connected or self._cut_off)):
             patience = max(0.0, (self._linked_by or self._asked_at + ASKED_S) - time.monotonic())
             try:
                 async with asyncio.timeout(patience + 0.1):  # not wait_for, which may lose a cancellation to news
@@ -177,9 +187,9 @@ class Pairing:
             case frames.Alive():
                 await self._alive(news.life)
             case frames.Ended():
-                await self._fail(Reason.PAIRING_ENDED, UNREACHABLE if news.error == "unreachable" else FAULT)
+                await self._cut(Reason.PAIRING_ENDED, UNREACHABLE if news.error == "unreachable" else FAULT)
             case frames.LowDisk():
-                await self._fail(Reason.PAIRING_ENDED)
+                await self._cut(Reason.PAIRING_ENDED)
             case frames.Probed() | frames.PhoneSeen():
                 pass
 
@@ -212,45 +222,59 @@ class Pairing:
             case Sign.IDENTITY:
                 self._begin(Reason.LINKING)
                 self._linked_by = self._linked_by or time.monotonic() + LINK_S
+                self._identity = life.identity
                 async with self._changed:
-                    self._identity = life.identity
                     self._changed.notify_all()
             case Sign.CONNECTED:
                 self._connected = True
             case Sign.OUTDATED:
-                await self._fail(Reason.OUTDATED)
-            case Sign.PAIR_FAILED | Sign.LOGGED_OUT | Sign.CONNECT_FAILURE | Sign.BANNED:
+                await self._cut(Reason.OUTDATED)
+            case Sign.CONNECT_FAILURE | Sign.BANNED:
+                await self._cut(Reason.PAIRING_ENDED)
+            case Sign.PAIR_FAILED | Sign.LOGGED_OUT:
                 await self._fail(Reason.PAIRING_ENDED)
             case _:
                 pass
 
-    async def _hand_over(self, worker: WorkerProcess) -> Identity:
-        """Wait for a quiet moment, then let the worker disconnect, write everything down and exit: the file is free."""
+    async def _until_quiet(self) -> None:
+        """Wait for a moment without news: what a new device is sent first is written down where it arrived."""
         since = time.monotonic()
-        while time.monotonic() - since < LONGEST_NOISE_S:
+        while not self._cut_off and time.monotonic() - since < LONGEST_NOISE_S:
             try:
                 async with asyncio.timeout(QUIET_S):
                     news = await self._news.get()
             except TimeoutError:
                 break
             await self._take(news)
+
+    async def _let_go(self, worker: WorkerProcess) -> None:
+        """End the worker. One with credentials disconnects and writes everything down before: the file is free."""
+        try:
+            if self._identity:
+                await worker.drain()
+        finally:
+            await worker.kill()
+
+    async def _cut(self, reason: Reason, sentence: str | None = None) -> None:
+        """The connection came to nothing: with credentials in hand the session tries on by itself, without them it is over."""
         if self._identity is None:
-            raise PairingEnded
-        await self._end(Reason.LINKING)
-        await worker.drain()
-        return self._identity
+            await self._fail(reason, sentence)
+        self._cut_off = True
 
     async def _fail(self, reason: Reason, sentence: str | None = None) -> None:
+        self._identity = None  # the credentials are worth nothing, if there were any
         self._sentence = sentence or State(reason).sentence("en")
         await self._end(reason)
         raise PairingEnded(self._sentence)
 
     async def _end(self, reason: Reason) -> None:
-        """Wake whoever waits for a code. A pairing that never showed one leaves its session's state as it was."""
+        """Move, then wake whoever waits for a code. A pairing that never showed one leaves its session's state as it was."""
         if self._over is not None:
             return
-        async with self._changed:
-            self._over = reason
-            self._changed.notify_all()
-        if self._begun or reason is not Reason.PAIRING_ENDED:
-            self._move(reason)
+        self._over = reason
+        try:
+            if self._begun or reason is not Reason.PAIRING_ENDED:
+                self._move(reason)  # before anything is waited for: who is called off here has moved
+        finally:
+            async with self._changed:
+                self._changed.notify_all()

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from sessions.backoff import Random, Retry, wait_s
 
 STEADY_S = 60.0  # connected for so long, earlier failures are forgotten
+TRYING_S = 420.0
+"""The longest a try may last: a worker's start, every session before it in line, and its time to settle."""
+OVERDUE_S = 180.0
+"""The longest a try that is due may be waited for: only a look whether WhatsApp can be reached comes before it."""
 
 
 @dataclass(slots=True)
@@ -46,6 +50,13 @@ class Plan:
         """Seconds since the try that is under way began."""
         return None if self._trying_since is None else self._now() - self._trying_since
 
+    @property
+    def hangs(self) -> bool:
+        """Whether a try has lasted longer than any can, or one that is long due has not begun."""
+        if self._trying_since is not None:
+            return self._now() - self._trying_since > TRYING_S
+        return self._at is not None and self._now() - self._at > OVERDUE_S
+
     def never(self) -> None:
         """Plan nothing."""
         self._at = self._patient_until = self._trying_since = None
@@ -65,10 +76,14 @@ class Plan:
         self._at = until
         return True
 
-    def attempt(self, settle_s: float) -> None:
-        """Note that a try begins; without a word of it for *settle_s*, the next is due."""
-        self.after(settle_s)
+    def attempt(self) -> None:
+        """Note that a try begins."""
+        self.never()
         self._trying_since = self._now()
+
+    def settle(self, seconds: float) -> None:
+        """Give the try that is under way so long from now on; without a word of it by then, the next is due."""
+        self._at = self._now() + seconds
 
     def connected(self) -> None:
         """Note that it is connected: nothing is planned."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sessions import frames
 from sessions.backoff import Retry
 from sessions.errors import Deadline, DiskFull, GivenUp, Isolated, Locked, SessionsError, WorkerGone
 from sessions.model import Life, Sign
+from sessions.news import News
 from sessions.state import Reason
 
 
@@ -60,6 +62,17 @@ def judge(life: Life) -> Verdict | None:
             )
         case Sign.IDENTITY | Sign.PAIRED | Sign.PAIR_FAILED | Sign.OFFLINE_DONE:
             return None
+
+
+def unlinks(news: News) -> bool:
+    """Answer whether *news* of a session with credentials says that its account is linked no more."""
+    match news:
+        case frames.Qr() | frames.LoginStatus():
+            return True  # a resident session is never paired: its credentials are gone, so the engine offers a code
+        case frames.Alive():
+            return news.life.sign is Sign.LOGGED_OUT
+        case _:
+            return False
 
 
 GIVEN_UP = Verdict(Reason.CRASH_LOOP)

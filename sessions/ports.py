@@ -43,7 +43,8 @@ class Reachable(Protocol):
 class SessionView:
     """A session for status pages and events. `silent_s`: seconds since its last sign of life, when known.
 
-    `retry_in_s`: when it tries again by itself, None if that is not planned; `trying_s`: how long its present try has lasted.
+    `retry_in_s`: when it tries again by itself, None if that is not planned; `trying_s`: how long its present try has lasted;
+    `hangs`: that try will not end by itself, or the next one is long due and was not begun.
     `phone_seen_at`: unix seconds, when the account's own phone last did something, as far as that shows.
     """
 
@@ -55,6 +56,7 @@ class SessionView:
     lab: bool
     trying_s: float | None = None
     phone_seen_at: float | None = None
+    hangs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

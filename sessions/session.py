@@ -16,16 +16,18 @@ from sessions.lasting import DURABLE, KEPT_AT_START, first_state, log_change
 from sessions.model import Identity, Life, Loss, SessionId, Sign
 from sessions.news import Lost, LowDisk, News
 from sessions.plan import Plan
-from sessions.policy import GIVEN_UP, ISOLATED, Verdict, judge, refusal
+from sessions.policy import GIVEN_UP, ISOLATED, Verdict, judge, refusal, unlinks
 from sessions.ports import Tools
 from sessions.register import Record, without_credentials
 from sessions.state import RUNNING, UNPAIRED, Reason, State, StateCell, Status
 
-SETTLE_S = 45.0  # a start that has shown neither success nor failure by then is made anew
+SETTLE_S = 45.0  # opened, and neither success nor failure by then: it is opened anew
 MAX_NEWS = 10_000
 
 _WHILE_RUNNING = frozenset({Reason.RECONNECTING, Reason.DEAF})
 """What says nothing new about a session that a verdict holds: a banned one is disconnected too."""
+
+_NO_DISK = frozenset({Reason.DISK_FULL, Reason.UNWRITABLE})
 
 _LOSSES = {Loss.GIVEN_UP: GIVEN_UP, Loss.ISOLATED: ISOLATED}
 
@@ -69,16 +71,26 @@ class Session:
         """Seconds since the try that is under way began."""
         return self._plan.trying_s
 
+    @property
+    def hangs(self) -> bool:
+        """Whether its try will not end, or not begin, unless it is started again."""
+        return self._plan.hangs
+
     def move(self, reason: Reason, detail: str = "") -> None:
         """Go to *reason*: for its pairing, which shares the state."""
         self._cell.move(reason, detail)
 
     def start(self) -> None:
-        """Keep it connected from now on; one that waits for its next try makes it now, unless a ban has not ended."""
+        """Keep it connected from now on; one that waits for its next try makes it now, unless a ban has not ended.
+
+        A try under way goes on, unless it hangs: then it is broken off, and made anew.
+        """
         if not self._record.wanted:
             self._save(replace(self._record, wanted=True))
         self._plan.forget()
-        if self._tries:
+        if self.hangs:
+            self._break_off()
+        elif self._tries:
             return
         wait = self._not_before()
         self._plan.after(wait)
@@ -95,6 +107,7 @@ class Session:
         With no *reason* (the service ends) its state and wish stay as they are.
         """
         task, self._task = self._task, None
+        self._forget_news()
         if reason is not None:
             self._unwanted(reason)
         if task:
@@ -171,7 +184,7 @@ class Session:
     async def _open(self) -> None:
         if self.state.reason is not Reason.DEAF:  # a deaf session says so until it hears again
             self._cell.move(Reason.STARTING)
-        self._plan.attempt(SETTLE_S)
+        self._plan.attempt()
         async with self._engine:
             try:
                 await self._tools.engine.open(self.id, self._tools.register.database(self.id))
@@ -182,13 +195,18 @@ class Session:
                 self._go(verdict)
             else:
                 self._opened_at = time.monotonic()
+                # From here: it may have stood in line behind its worker's others for minutes, and would only go back to its end.
+                self._plan.settle(SETTLE_S)
 
     async def _take(self, news: News) -> None:
         if not self._record.paired:
             return  # said before it was unlinked; only a pairing leads on
+        if unlinks(news):
+            await self._unlinked()
+            return
         match news:
             case frames.Alive():
-                await self._alive(news.life)
+                self._alive(news.life)
             case frames.Ended():
                 self._ended(news)
             case frames.Probed():
@@ -198,14 +216,13 @@ class Session:
             case Lost():
                 self._lost(news)
             case LowDisk():
-                self._go(Verdict(Reason.DISK_FULL if news.full else Reason.UNWRITABLE, retry=Retry.DISK_FULL))
+                self._low_disk(news)
             case frames.Qr() | frames.LoginStatus():
-                # A resident session is never paired: its credentials are gone, so the engine offers a code.
-                await self._unlinked()
+                pass  # they unlink it
             case frames.LowDisk():
                 pass  # told to all sessions of the worker as our own LowDisk
 
-    async def _alive(self, life: Life) -> None:
+    def _alive(self, life: Life) -> None:
         if life.sign is Sign.IDENTITY and life.identity:
             self._save(replace(self._record, identity=life.identity))
         verdict = judge(life)
@@ -213,9 +230,7 @@ class Session:
             return
         if verdict.reason is Reason.DEAF and self.state.reason is not Reason.CONNECTED:
             return
-        if verdict.reason is Reason.LOGGED_OUT:
-            await self._unlinked()
-        elif verdict.reason is Reason.CONNECTED:
+        if verdict.reason is Reason.CONNECTED:
             self._connected()
         else:
             self._go(verdict)
@@ -247,13 +262,19 @@ class Session:
         elif self.state.reason is Reason.DEAF and news.answered:
             self._connected()
 
+    def _low_disk(self, news: LowDisk) -> None:
+        """Told to every session of a worker: one that waits for a ban's end goes on waiting for that."""
+        if self._runs or self.state.reason in _NO_DISK:
+            self._go(Verdict(Reason.DISK_FULL if news.full else Reason.UNWRITABLE, retry=Retry.DISK_FULL))
+
     def _lost(self, news: Lost) -> None:
+        if not self._runs:
+            return  # it heard of it when it was opened, or waits for something else, which a new worker does not shorten
         if news.at < self._opened_at:
             return  # it is open in the next worker by now
         if verdict := _LOSSES.get(news.loss):
-            if self.state.reason is not verdict.reason:  # else it heard of it when it was opened
-                self._go(verdict)
-        elif self._runs:
+            self._go(verdict)
+        else:
             self._cell.move(Reason.WORKER_RESTARTING)
             self._plan.after(0.0)
 
@@ -267,11 +288,26 @@ class Session:
         """Whether the engine has it, or is about to: neither given up nor waiting for a verdict's time."""
         return self.state.reason in RUNNING
 
+    def _break_off(self) -> None:
+        """Let the task go that waits for what will not come; what it has not heard yet is for the next."""
+        logger.error("Session {}: its try hangs, and is made anew", self.id)
+        if self._task:
+            self._task.cancel()
+        self._task = None
+
     async def _unlinked(self) -> None:
         """Say so at once; then leave the worker, so that a pairing finds the file free."""
         self.forget()
         async with self._engine:
             await self._tools.engine.close(self.id)
+
+    def _forget_news(self) -> None:
+        """Of a connection that ends: the next one must not believe it. Only that the account was unlinked is as true then."""
+        unheard: list[News] = []
+        while not self._news.empty():
+            unheard.append(self._news.get_nowait())
+        if self._record.paired and any(map(unlinks, unheard)):
+            self.forget()
 
     def _unwanted(self, reason: Reason) -> None:
         self._plan.never()

@@ -33,8 +33,6 @@ BEHIND_S = 5.0
 """How old a row may be that waits for a database which answers: the next try may be half a minute away."""
 PAIRING_STUCK_S = 300.0
 """How long a pairing may show codes or link: WhatsApp gives 160 s for the codes, we 60 s for the rest."""
-TRYING_S = 300.0
-"""How long one try may last: a worker's start and every session before it in line."""
 PHONE_UNSEEN = "phone_unseen"
 UNSEEN_DAYS, UNSEEN_DAILY = 10, 12
 """From when on an absent phone is told once, and daily: WhatsApp unlinks after 14 days without it."""
@@ -80,21 +78,35 @@ _ON_ITS_WAY = frozenset(
 
 
 def stuck_sessions(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
-    """Find paired sessions on their way to nowhere: no next try is planned, and nothing has changed for long."""
+    """Find paired sessions on their way to nowhere: their try hangs, or none is planned and nothing has changed for long."""
     for one in now.sessions:
         lasted = now.at - one.state.since
-        if _on_its_way(one) and not _heals_itself(one) and lasted > STUCK_S:
-            sentence = f"Session {one.id} has been {one.state.reason.code} for {lasted:.0f} s with no next try planned."
-            yield Finding("session_stuck", one.id, sentence, Reconnect(one.id))
+        if one.identity is None:
+            continue
+        if one.hangs:
+            why = "its try hangs"
+        elif one.state.reason in _ON_ITS_WAY and lasted > STUCK_S and not _heals_itself(one):
+            why = "no next try is planned"
+        else:
+            continue
+        sentence = f"Session {one.id} has been {one.state.reason.code} for {lasted:.0f} s, and {why}."
+        yield Finding("session_stuck", one.id, sentence, Reconnect(one.id))
 
 
-def silent_sessions(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
-    """Find sessions that count as connected and have shown no life for longer than a probe takes."""
+def silent_sessions(now: Snapshot, before: Snapshot | None) -> Iterator[Finding]:
+    """Find sessions that count as connected and have shown no life for longer than a probe takes, or that no worker tells of."""
+    earlier = {one.id: one for one in before.sessions} if before else {}
     for one in now.sessions:
-        silent = one.silent_s
-        if one.state.reason is Reason.CONNECTED and silent is not None and silent > SILENT_S:
-            sentence = f"Session {one.id} counts as connected and has been silent for {silent:.0f} s."
-            yield Finding("session_silent", one.id, sentence, Reconnect(one.id))
+        if one.state.reason is not Reason.CONNECTED:
+            continue
+        was, lasted = earlier.get(one.id), now.at - one.state.since
+        if one.silent_s is not None and one.silent_s > SILENT_S:
+            sentence = f"Session {one.id} counts as connected and has been silent for {one.silent_s:.0f} s."
+        elif was and lasted > SILENT_S and (was.state, was.silent_s, one.silent_s) == (one.state, None, None):
+            sentence = f"Session {one.id} has counted as connected for {lasted:.0f} s, and no worker tells of it."
+        else:
+            continue
+        yield Finding("session_silent", one.id, sentence, Reconnect(one.id))
 
 
 def stuck_pairings(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
@@ -270,13 +282,9 @@ def findings(now: Snapshot, before: Snapshot | None, checks: Iterable[Check] = A
     return [found for check in checks for found in check(now, before)]
 
 
-def _on_its_way(one: SessionView) -> bool:
-    return one.identity is not None and one.state.reason in _ON_ITS_WAY
-
-
 def _heals_itself(one: SessionView) -> bool:
     """Whether it tries, or will: two healers must not work on one patient."""
-    return one.retry_in_s is not None or (one.trying_s is not None and one.trying_s < TRYING_S)
+    return one.retry_in_s is not None or one.trying_s is not None
 
 
 def _too_much(one: WorkerSight) -> str | None:

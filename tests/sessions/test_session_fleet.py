@@ -14,6 +14,7 @@ from sessions.engine import Launch
 from sessions.engine import keeper as keeper_module
 from sessions.errors import AlreadyConnected, Busy, NotConnected, PairingEnded, UnknownSession
 from sessions.fleet import FORGIVEN_S, Fleet, Options
+from sessions.frames import SessionHealth
 from sessions.model import Identity, SessionId
 from sessions.register import Record
 from sessions.state import Reason
@@ -131,6 +132,61 @@ async def test_whoever_gives_up_asking_leaves_the_pairing_to_the_others(fleet: F
         await asking[1]
 
 
+@pytest.fixture
+async def linking(tmp_path: Path, until, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Fleet, SessionId]]:
+    """A session whose code was scanned a moment ago, and whose pairing has still to let its worker go."""
+    monkeypatch.setattr("sessions.engine.reach.Reach.__call__", _reached)
+    fleet = Fleet(tmp_path, launch(tmp_path, "scanned", "serve"))
+    session = fleet.create()
+    asking = asyncio.create_task(fleet.qr(session))
+    await until(lambda: fleet.view(session).state.reason is Reason.LINKING)
+    await asyncio.gather(asking, return_exceptions=True)  # a code, or that it was scanned
+    yield fleet, session
+    await fleet.stop()
+
+
+async def test_called_off_after_the_scan_it_is_linked_and_goes_on(linking: tuple[Fleet, SessionId], until):
+    """The phone lists the device: else it would say `linking` for ever, and nothing could be done with it."""
+    fleet, session = linking
+    await fleet.end_pairing(session)
+    view = fleet.view(session)
+    assert (view.state.reason, view.identity, fleet.pairings) == (Reason.STARTING, WHO, 0)
+    await until(lambda: [view.sessions for view in fleet.workers()] == [1])
+    await until(lambda: fleet.register.load()[0].paired)
+
+
+async def test_called_off_twice_after_the_scan_it_is_linked_all_the_same(linking: tuple[Fleet, SessionId]):
+    fleet, session = linking
+    task = fleet._pairings[session][1]
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    await fleet.end_pairing(session)
+    assert (fleet.view(session).state.reason, fleet.view(session).identity) == (Reason.STARTING, WHO)
+
+
+async def test_disconnected_after_the_scan_it_is_linked_and_stopped(linking: tuple[Fleet, SessionId]):
+    fleet, session = linking
+    await fleet.disconnect(session)
+    assert (fleet.view(session).state.reason, fleet.view(session).identity) == (Reason.STOPPED, WHO)
+
+
+async def test_logged_out_after_the_scan_it_can_be_paired_anew(linking: tuple[Fleet, SessionId]):
+    fleet, session = linking
+    await fleet.logout(session)
+    assert (fleet.view(session).state.reason, fleet.view(session).identity) == (Reason.LOGGED_OUT, None)
+    with pytest.raises(TimeoutError):
+        await fleet.qr(session, wait_s=0.1)
+
+
+async def test_a_service_that_ends_after_the_scan_has_a_linked_session_at_its_next_start(
+    linking: tuple[Fleet, SessionId],
+):
+    fleet, _session = linking
+    await fleet.stop()
+    assert [(record.identity, record.wanted) for record in fleet.register.load()] == [(WHO, True)]
+
+
 async def test_disconnected_it_stays_paired_and_connects_when_told_to(fleet: Fleet, until):
     session = await paired(fleet)
     await until(lambda: fleet.workers())
@@ -181,6 +237,29 @@ async def test_the_truth_of_a_session_comes_from_its_worker(fleet: Fleet, until)
     assert (truth.view.id, truth.view.state.reason) == (session, Reason.STARTING)
     await fleet.disconnect(session)
     assert (fleet.truth(session).worker, fleet.truth(session).worker_alive) == (None, False)
+
+
+async def test_connected_again_one_whose_try_hangs_is_tried_anew(fleet: Fleet, until, monkeypatch: pytest.MonkeyPatch):
+    """This is all that the watchdog can do about it."""
+    session = await paired(fleet)
+    await until(lambda: fleet.view(session).trying_s is not None)
+    hung = fleet._session(session)._task
+    assert not fleet.view(session).hangs
+    fleet.connect(session)
+    assert fleet._session(session)._task is hung
+    monkeypatch.setattr("sessions.plan.TRYING_S", 0.0)
+    await until(lambda: fleet.view(session).hangs)
+    fleet.connect(session)
+    await until(lambda: hung and hung.cancelled() and fleet.view(session).trying_s is not None)
+    await until(lambda: any(view.health for view in fleet.workers()))
+
+
+async def test_its_silence_grows_also_where_nobody_asks_its_worker_any_more(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+):
+    told = SessionHealth(pump=True, socket=True, logged_in=True, heard_s=3.0, event_s=None, sent_s=None)
+    monkeypatch.setattr(fleet.engine, "health", lambda _session: (None, told, 100.0))
+    assert fleet.view(fleet.create()).silent_s == 103.0
 
 
 @pytest.mark.parametrize(("ago_s", "workers"), [(0.0, [1, 2]), (FORGIVEN_S - 100, [1, 2]), (FORGIVEN_S + 100, [3])])

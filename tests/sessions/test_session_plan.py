@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from sessions import engine
 from sessions.backoff import Retry
-from sessions.plan import STEADY_S, Plan
+from sessions.engine.channel import GRACE_S
+from sessions.plan import OVERDUE_S, STEADY_S, TRYING_S, Plan
+from sessions.session import SETTLE_S
 
 
 class Told:
@@ -43,12 +46,37 @@ def test_a_look_comes_before_the_try_and_is_no_try(told: Told):
     assert not told.plan.patient()
 
 
-def test_a_try_under_way_is_no_plan_for_people_and_ends_by_itself(told: Told):
-    told.plan.attempt(45.0)
+def test_a_try_under_way_is_no_plan_for_people_and_has_no_end_until_it_is_to_settle(told: Told):
+    told.plan.attempt()
+    told.at += 100.0
+    assert (told.plan.wait_s, told.plan.retry_in_s, told.plan.trying_s) == (None, None, 100.0)
+    told.plan.settle(45.0)
     told.at += 10.0
-    assert (told.plan.wait_s, told.plan.retry_in_s, told.plan.trying_s) == (35.0, None, 10.0)
+    assert (told.plan.wait_s, told.plan.retry_in_s, told.plan.trying_s) == (35.0, None, 110.0)
     told.plan.connected()
     assert (told.plan.wait_s, told.plan.trying_s) == (None, None)
+
+
+def test_a_try_hangs_when_it_lasts_too_long_or_is_long_due(told: Told):
+    told.plan.attempt()
+    told.at += TRYING_S
+    assert not told.plan.hangs
+    told.plan.settle(45.0)
+    told.at += 1.0
+    assert told.plan.hangs, "it counts from its beginning"
+    told.plan.after(20.0, look_s=3.0)
+    told.at += 3.0 + OVERDUE_S
+    assert not told.plan.hangs
+    told.at += 1.0
+    assert told.plan.hangs, "not even the look was made"
+    told.plan.never()
+    assert not told.plan.hangs
+
+
+def test_a_try_that_takes_all_the_time_it_is_given_does_not_hang():
+    """Else the watchdog would break off the last of a worker's sessions, over and over."""
+    its_time = engine.WORKER_UP_S + engine.CLOSE_S + GRACE_S + engine.LINE_UP_S + SETTLE_S
+    assert its_time + engine.CLOSE_S < TRYING_S, "a close that is under way is waited for, too"
 
 
 def test_failures_in_a_row_wait_longer_each_time_and_kinds_are_apart(told: Told):

@@ -10,6 +10,7 @@ from sessions import frames
 from sessions.errors import SessionsError
 from sessions.model import Identity, Life, Loss, SessionId, Sign
 from sessions.news import Lost, LowDisk
+from sessions.plan import Plan
 from sessions.ports import Tools
 from sessions.register import Record, Register
 from sessions.session import Session
@@ -29,6 +30,9 @@ class Bench:
         self.answers: list[SessionsError | Exception | None] = []
         self.holding: asyncio.Event | None = None
         self.reached = True
+        self.looks = 0
+        self.looking: asyncio.Event | None = None
+        self.steady = 1000.0
         self.turns: list[float] = []
         self.now = now
         self.states: list[Reason] = []
@@ -65,12 +69,19 @@ class Bench:
         return self.turns.pop(0) if self.turns else 0.0
 
     async def reachable(self) -> bool:
+        self.looks += 1
+        if self.looking:
+            await self.looking.wait()
         return self.reached
 
     def changed(self, session: SessionId, before: State, now: State) -> None:
         assert session == ONE
         assert before != now
         self.states.append(now.reason)
+
+    def tell_steady_time(self) -> None:
+        """Have the session plan by `steady` (seconds) and not by the machine's clock. Before it starts."""
+        self.session._plan = Plan(lambda: 0.0, lambda: self.steady)
 
     def live(self, sign: Sign, **fields: Any) -> None:
         self.session.hear(frames.Alive(session=ONE, life=Life(sign, **fields)))

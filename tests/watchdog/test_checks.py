@@ -13,7 +13,6 @@ from watchdog.checks import (
     SILENT_S,
     SLOW_MS,
     STUCK_S,
-    TRYING_S,
     findings,
     unseen_phones,
 )
@@ -44,6 +43,7 @@ def session(
     identity: Identity | None = WHO,
     trying_s: float | None = None,
     unseen_days: float | None = None,
+    hangs: bool = False,
 ) -> SessionView:
     return SessionView(
         ONE,
@@ -54,6 +54,7 @@ def session(
         lab=False,
         trying_s=trying_s,
         phone_seen_at=None if unseen_days is None else NOW - unseen_days * 86_400,
+        hangs=hangs,
     )
 
 
@@ -86,10 +87,18 @@ def test_what_waits_for_somebody_is_left_alone(reason: Reason) -> None:
 
 def test_two_healers_never_work_on_one_patient() -> None:
     """However long it lasts: a session that is being tried, or will be, is its own to heal."""
-    for retry_in_s, trying_s in ((0.0, None), (1e4, None), (None, 1.0), (None, TRYING_S - 1)):
+    for retry_in_s, trying_s in ((0.0, None), (1e4, None), (None, 1.0), (None, 400.0)):
         own = session(Reason.UNREACHABLE, since_s=1e6, retry_in_s=retry_in_s, trying_s=trying_s)
         assert found(Snapshot(NOW, (own,))) == []
-    hung = session(Reason.UNREACHABLE, since_s=1e6, trying_s=TRYING_S + 1)
+
+
+@pytest.mark.parametrize(("retry_in_s", "trying_s"), [(0.0, None), (None, 500.0)])
+@pytest.mark.parametrize("reason", [Reason.STARTING, Reason.UNREACHABLE, Reason.REFUSED, Reason.DISK_FULL])
+def test_a_session_whose_try_hangs_is_connected_anew(
+    reason: Reason, retry_in_s: float | None, trying_s: float | None
+) -> None:
+    """Its plan says that it heals itself, and nobody carries the plan out."""
+    hung = session(reason, retry_in_s=retry_in_s, trying_s=trying_s, hangs=True)
     assert found(Snapshot(NOW, (hung,))) == [("session_stuck", Reconnect(ONE))]
 
 
@@ -170,11 +179,31 @@ def test_what_nobody_ever_paired_is_removed_where_somebody_wished_so() -> None:
 
 
 def test_a_connected_session_that_shows_no_life_is_connected_anew() -> None:
-    """Silence longer than a probe takes means that nobody probes. Not knowing is no silence."""
+    """Silence longer than a probe takes means that nobody probes."""
     silent = session(Reason.CONNECTED, since_s=1e6, silent_s=SILENT_S + 1)
     assert found(Snapshot(NOW, (silent,))) == [("session_silent", Reconnect(ONE))]
     for seconds in (None, 0.0, SILENT_S):
         assert found(Snapshot(NOW, (session(Reason.CONNECTED, since_s=1e6, silent_s=seconds),))) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "nowhere"),
+    [
+        (session(Reason.CONNECTED, since_s=SILENT_S + 1), session(Reason.CONNECTED, since_s=SILENT_S + 1), True),
+        (session(Reason.CONNECTED, since_s=SILENT_S - 1), session(Reason.CONNECTED, since_s=SILENT_S - 1), False),
+        (session(Reason.CONNECTED, since_s=1e4), session(Reason.CONNECTED, since_s=SILENT_S + 1), False),
+        (session(Reason.CONNECTED, since_s=1e4, silent_s=3.0), session(Reason.CONNECTED, since_s=1e4), False),
+        (session(Reason.CONNECTED, since_s=1e4), session(Reason.CONNECTED, since_s=1e4, silent_s=3.0), False),
+        (session(Reason.STOPPED, since_s=1e4), session(Reason.STOPPED, since_s=1e4), False),
+    ],
+)
+def test_a_connected_session_that_no_worker_tells_of_is_connected_anew(
+    before: SessionView, now: SessionView, nowhere: bool
+) -> None:
+    """Not one whose worker has only begun to tell: neither look of a minute apart knew anything."""
+    remedies = found(Snapshot(NOW, (now,)), Snapshot(NOW - 60, (before,)))
+    assert remedies == ([("session_silent", Reconnect(ONE))] if nowhere else [])
+    assert found(Snapshot(NOW, (now,)), Snapshot(NOW - 60)) == []
 
 
 def test_a_worker_that_was_given_up_is_started_again() -> None:

@@ -259,13 +259,31 @@ async def test_the_loss_of_a_worker_is_old_news_once_it_is_open_in_the_next(conn
     assert Reason.WORKER_RESTARTING not in connected.states
 
 
-@pytest.mark.parametrize("held", [Life(Sign.REPLACED), Life(Sign.BANNED, until_s=600), Life(Sign.OUTDATED)])
-async def test_a_lost_worker_is_nothing_to_a_session_that_waits_for_something_else(connected: Bench, until, held):
+OF_ITS_WORKER = [LowDisk(), LowDisk(full=False), *Loss]
+HELD = [Life(Sign.REPLACED), Life(Sign.BANNED, until_s=600), Life(Sign.OUTDATED), Life(Sign.CONNECT_FAILURE, code="8")]
+
+
+@pytest.mark.parametrize("news", OF_ITS_WORKER, ids=str)
+@pytest.mark.parametrize("held", HELD, ids=lambda held: held.sign)
+async def test_what_befalls_its_worker_is_nothing_to_a_session_that_waits_for_something_else(
+    connected: Bench, until, held: Life, news: LowDisk | Loss
+):
+    """Else a banned account is tried again seconds later, and one that somebody opened elsewhere is fought for."""
     hear(connected, held)
-    connected.session.hear(Lost(Loss.RESTARTING))
-    await until(lambda: connected.states and connected.session._news.empty())
-    assert len(connected.states) == 1
-    assert connected.opens == 0
+    await until(lambda: connected.states)
+    told, left = connected.session.state, connected.session.retry_in_s
+    connected.session.hear(Lost(news) if isinstance(news, Loss) else news)
+    await until(connected.session._news.empty)
+    assert connected.session.state == told
+    assert connected.session.retry_in_s == (None if left is None else pytest.approx(left, abs=2.0))
+    assert connected.calls == []
+
+
+async def test_what_is_wrong_with_its_disk_may_turn_out_to_be_something_else(connected: Bench, until):
+    connected.session.hear(LowDisk())
+    connected.session.hear(LowDisk(full=False))
+    await until(lambda: connected.reason is Reason.UNWRITABLE)
+    assert connected.states == [Reason.DISK_FULL, Reason.UNWRITABLE]
 
 
 async def test_news_that_came_before_its_time_is_up_is_heard_first(connected: Bench, until):

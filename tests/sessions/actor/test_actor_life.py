@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from session_bench import FAULTS, NOW, ONE, PAIRED, WHO, Bench, hear
 
+from sessions import frames
 from sessions import session as session_module
 from sessions.backoff import Retry
 from sessions.errors import (
@@ -28,6 +29,7 @@ from sessions.errors import (
 from sessions.lasting import first_state
 from sessions.model import Life, Loss, Sign
 from sessions.news import Lost
+from sessions.plan import OVERDUE_S, TRYING_S
 from sessions.register import Record
 from sessions.state import Reason
 
@@ -101,11 +103,62 @@ async def test_a_start_that_shows_nothing_is_made_anew(bench: Bench, until, monk
     await until(lambda: bench.opens == 3)
 
 
+async def test_a_start_that_stood_long_in_line_is_not_sent_back_to_its_end(
+    bench: Bench, until, monkeypatch: pytest.MonkeyPatch
+):
+    """Its worker starts one session at a time. What it was given to settle begins when its own start is over."""
+    monkeypatch.setattr(session_module, "SETTLE_S", 10.0)
+    bench.tell_steady_time()
+    bench.holding = asyncio.Event()
+    bench.session.start()
+    await until(lambda: bench.opens == 1)
+    bench.steady += 170.0
+    bench.holding.set()
+    await until(lambda: bench.session._plan.wait_s is not None)
+    assert (bench.session._plan.wait_s, bench.session.trying_s) == (10.0, 170.0)
+    bench.live(Sign.CONNECTED)
+    await until(lambda: bench.reason is Reason.CONNECTED)
+    assert bench.opens == 1
+
+
 async def test_started_twice_it_is_one_session(bench: Bench, until):
     bench.session.start()
     bench.session.start()
     await until(lambda: bench.opens >= 1)
     assert len([task for task in asyncio.all_tasks() if task.get_name() == f"session-{ONE[:8]}"]) == 1
+
+
+async def test_a_try_that_hangs_is_broken_off_and_made_anew_when_it_is_started_again(bench: Bench, until):
+    """The watchdog's remedy. What came meanwhile is heard all the same, and only one task is left."""
+    bench.tell_steady_time()
+    bench.holding = asyncio.Event()
+    bench.session.start()
+    await until(lambda: bench.opens == 1)
+    bench.live(Sign.IDENTITY, identity=replace(WHO, push_name="Zé"))
+    bench.steady += TRYING_S + 1.0
+    assert bench.session.hangs
+    bench.session.start()
+    assert not bench.session.hangs
+    await until(lambda: bench.opens == 2)
+    assert bench.session.record.identity == replace(WHO, push_name="Zé")
+    bench.holding.set()
+    bench.live(Sign.CONNECTED)
+    await until(lambda: bench.reason is Reason.CONNECTED)
+    assert len([task for task in asyncio.all_tasks() if task.get_name() == f"session-{ONE[:8]}"]) == 1
+    assert bench.opens == 2
+
+
+async def test_a_try_that_is_long_due_is_made_when_it_is_started_again(bench: Bench, until):
+    bench.tell_steady_time()
+    bench.looking = asyncio.Event()
+    bench.session.start()
+    await until(lambda: bench.looks == 1)
+    bench.steady += OVERDUE_S + 1.0
+    assert (bench.session.hangs, bench.session.retry_in_s) == (True, 0.0)
+    bench.looking = None
+    bench.session.start()
+    await until(lambda: bench.opens == 1)
+    assert not bench.session.hangs
 
 
 # -- without credentials -----------------------------------------------------------------------------------------------
@@ -207,6 +260,26 @@ async def test_stopped_and_started_it_connects(connected: Bench, until):
     assert connected.session.record.wanted
     connected.live(Sign.CONNECTED)
     await until(lambda: connected.reason is Reason.CONNECTED)
+
+
+async def test_stopped_and_started_it_does_not_believe_what_was_said_before(bench: Bench, until):
+    """Else it counts as connected and is closed, and nobody tries anything."""
+    bench.session.start()
+    await until(lambda: bench.opens == 1)
+    bench.live(Sign.CONNECTED)
+    await bench.session.stop()
+    bench.session.start()
+    await until(lambda: bench.opens == 2)
+    assert bench.calls == ["open", "close", "open"]
+    assert bench.states[-2:] == [Reason.STOPPED, Reason.STARTING]
+
+
+@pytest.mark.parametrize("said", [Life(Sign.LOGGED_OUT), frames.Qr(session=ONE, code="2@x")], ids=["said", "shown"])
+async def test_stopped_at_the_moment_it_was_unlinked_it_still_knows(connected: Bench, said: Life | frames.Qr):
+    hear(connected, said)
+    await connected.session.stop()
+    assert connected.states == [Reason.LOGGED_OUT]
+    assert (connected.session.record.paired, connected.calls) == (False, ["close"])
 
 
 @pytest.mark.parametrize("reason", ["never_paired", "logged_out", "pairing_ended", "passkey_required"])

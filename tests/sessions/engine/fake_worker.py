@@ -14,6 +14,7 @@ from select import select
 from socket import MSG_WAITALL, socket
 
 from sessions import frames
+from sessions.model import Identity, Life, Sign
 
 FAT = 1 << 40
 
@@ -94,6 +95,8 @@ def serve(hub: Hub, life: str) -> None:
                 os._exit(0)
             case frames.Open():
                 opened(hub, asked)
+                if life == "scanned":
+                    scanned(hub, asked)
             case frames.Close() if asked.session == "stuck":
                 hub.say(frames.Reply(id=asked.id, error="stuck", sentence="It does not let go."))
             case frames.Send() if asked.text == "die":
@@ -121,6 +124,12 @@ def opened(hub: Hub, asked: frames.Open) -> None:
         case _:
             hub.say(frames.Probed(session=asked.session, answered=True))
     hub.say(frames.Reply(id=asked.id))
+
+
+def scanned(hub: Hub, asked: frames.Open) -> None:
+    who = Identity(jid="5511999990000:3@s.whatsapp.net", lid=None, phone="5511999990000")
+    hub.say(frames.Qr(session=asked.session, code="2@first"))
+    hub.say(frames.Alive(session=asked.session, life=Life(Sign.IDENTITY, identity=who)))
 
 
 def main() -> None:
