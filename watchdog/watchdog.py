@@ -75,7 +75,7 @@ class Watchdog:
         self._habits = habits or Habits()
         self._pace = Pace(self._habits.limits)
         self._seen: deque[tuple[float, Snapshot]] = deque(maxlen=_KEPT)
-        self._open: dict[tuple[str, str, int], tuple[Finding, float]] = {}  # and since when
+        self._open: dict[tuple[str, str], tuple[Finding, float]] = {}  # and since when
         self._blind = False
         self._round: asyncio.Task[None] | None = None
         self._ticked = 0.0  # when the scheduler last said so, monotonic
@@ -156,17 +156,18 @@ class Watchdog:
 
     def _tell(self, found: Sequence[Finding], now: float) -> None:
         """Log what is new as a warning, and what is over with how long it lasted. What goes on is not said again."""
-        present = {(one.problem, one.about, one.turn): one for one in found}
+        present = {(one.problem, one.about): one for one in found}
         for key, (was, since) in list(self._open.items()):
             if key not in present:
                 del self._open[key]
                 self._tally.over(was, now - since)
                 logger.info("Watchdog: {} of {} is over after {:.0f} s", was.problem, was.about, now - since)
         for key, one in present.items():
-            if key not in self._open:
+            was, since = self._open.get(key, (None, now))
+            if was is None or was.turn != one.turn:  # a new turn of what goes on is told again, and nothing is over
                 self._tally.found(one)
                 logger.warning("Watchdog: {}", one.sentence)
-            self._open[key] = (one, self._open[key][1] if key in self._open else now)
+            self._open[key] = (one, since)
 
     async def _act(self, remedy: Remedy, why: str) -> None:
         """Carry a remedy out, for a limited time, and say what came of it."""

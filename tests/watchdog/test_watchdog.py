@@ -245,6 +245,20 @@ async def test_the_real_checks_are_the_default(world: World) -> None:
     assert [one.problem for one in watchdog.findings] == ["sink_parked"]
 
 
+async def test_what_goes_on_is_told_again_at_each_turn_and_over_once(world: World) -> None:
+    """A phone that was not seen for twelve days, for thirteen, and is back: not back after each day."""
+    watchdog = world.watchdog()
+    for turn in (0, 0, 12, 12, 13):
+        world.wrong = [Finding("phone_unseen", "it", f"For {turn} days.", turn=turn)]
+        world.now += 10.0
+        await watchdog.look_round()
+    assert (world.tally, world.ended) == (["phone_unseen"] * 3, [])
+    world.wrong = []
+    world.now += 10.0
+    await watchdog.look_round()
+    assert world.ended == [("phone_unseen", 50.0)]
+
+
 async def test_a_clock_that_is_set_back_stops_no_rounds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scheduler plans by it: an hour back would be an hour without a round."""
     back = timedelta(0)
