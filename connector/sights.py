@@ -188,17 +188,22 @@ class Tally:
         action, whom = code(remedy), about(remedy)
         self.metrics.actions.labels(action, "done" if done else "failed").inc()
         connection = self._connection(whom)
-        named = connection.id if connection else whom
+        named, why = in_callers_words(whom, why, connection)
         self.audit.note("watchdog", action, named, why, done=done)
         self.events.publish(Action(action=action, about=named, why=why, done=done), "actionTaken")
 
     def _publish(self, name: str, finding: Finding, connection: ConnectionRef | None) -> None:
-        named = connection.id if connection else finding.about
-        told = Problem(problem=finding.problem, about=named, detail=finding.sentence)
+        named, detail = in_callers_words(finding.about, finding.sentence, connection)
+        told = Problem(problem=finding.problem, about=named, detail=detail)
         self.events.publish(told, name, connection if name == "phoneUnseen" else None)
 
     def _connection(self, about: str) -> ConnectionRef | None:
         return self.connections.refs.get(SessionId(about))
+
+
+def in_callers_words(about: str, sentence: str, connection: ConnectionRef | None) -> tuple[str, str]:
+    """Answer what is spoken of, and *sentence*, with the connection's id for its session's: nobody knows the other name."""
+    return (connection.id, sentence.replace(about, connection.id)) if connection else (about, sentence)
 
 
 def _worker(view: WorkerView) -> WorkerSight:

@@ -133,10 +133,7 @@ def unseen_phones(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
             continue
         days = int((now.at - one.phone_seen_at) // 86_400)
         if days >= UNSEEN_DAYS:
-            sentence = (
-                f"O celular desta conexão não aparece há {days} dias: abra o WhatsApp nele, ou a conexão é desvinculada aos 14. "
-                f"(The phone of this connection has not been seen for {days} days: open WhatsApp on it, or it is unlinked at 14.)"
-            )
+            sentence = f"The phone of session {one.id} has not been seen for {days} days: open WhatsApp on it, or it is unlinked at 14."
             yield Finding(PHONE_UNSEEN, one.id, sentence, turn=days if days >= UNSEEN_DAILY else 0)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, cast
 
 import msgspec
+
+from connector.portuguese import in_portuguese
 
 
 class Severity(StrEnum):
@@ -156,7 +159,7 @@ class Restart(Data, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One event. In the sentences `{field}` stands for a field of its data."""
+    """One event. In the sentences `{field}` stands for a field of its data; `pt_words`: what words of the data are in Portuguese."""
 
     name: str
     scope: Scope
@@ -164,6 +167,7 @@ class EventType:
     data: type[Data]
     pt: str
     en: str
+    pt_words: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 _I, _W, _C = Severity.INFO, Severity.WARNING, Severity.CRITICAL
@@ -250,7 +254,15 @@ ALL = (
         "O motor {worker} caiu vezes demais e parou, com {sessions} sessões.",
         "Engine worker {worker} crashed too often and was stopped, with {sessions} sessions.",
     ),
-    EventType("healthCheck", _S, _I, HealthData, "Saúde do serviço: {status}.", "The service's health: {status}."),
+    EventType(
+        "healthCheck",
+        _S,
+        _I,
+        HealthData,
+        "Saúde do serviço: {status}.",
+        "The service's health: {status}.",
+        {"ok": "tudo em ordem", "degraded": "funciona com problemas", "unready": "parado por um problema"},
+    ),
     EventType(
         "problemFound",
         _S,
@@ -278,10 +290,15 @@ BY_NAME = {one.name: one for one in ALL}
 
 
 def sentence(kind: EventType, data: Data, language: str) -> str:
-    """Answer what *data* says in *language* (`pt` or `en`)."""
-    fields = msgspec.structs.asdict(data)
-    shown = {name: _listed(value) for name, value in fields.items()}
-    return (kind.pt if language == "pt" else kind.en).format(**shown)
+    """Answer what *data* says in *language* (`pt` or `en`). What is known in English alone stays so in the Portuguese sentence."""
+    shown = {name: _listed(value) for name, value in msgspec.structs.asdict(data).items()}
+    if language != "pt":
+        return kind.en.format(**shown)
+    return kind.pt.format(**{name: _portuguese(kind, value) for name, value in shown.items()})
+
+
+def _portuguese(kind: EventType, value: Any) -> Any:
+    return (kind.pt_words.get(value) or in_portuguese(value) or value) if isinstance(value, str) else value
 
 
 def _listed(value: Any) -> Any:

@@ -35,7 +35,7 @@ def test_each_is_counted_told_and_kept(tmp_path: Path) -> None:
     tally.found(Finding(PHONE_UNSEEN, ONE, "away"))
     tally.found(Finding("sink_parked", "record", "parked"))
     tally.over(Finding("sink_parked", "record", "parked"), 5.0)
-    tally.acted(Reconnect(ONE), "silent", done=True)
+    tally.acted(Reconnect(ONE), "Session one is silent.", done=True)
     tally.acted(KickSink("record"), "it waits", done=False)
     assert events.told == [
         ("phoneUnseen", "loja", "loja"),
@@ -48,5 +48,6 @@ def test_each_is_counted_told_and_kept(tmp_path: Path) -> None:
         ("kick_sink", "record", False),
         ("reconnect", "loja", True),
     ]
+    assert [one.why for one in audit.entries()] == ["it waits", "Session loja is silent."]
     text = metrics.text().decode()
     assert 'vigia_watchdog_actions_total{action="reconnect",result="done"} 1.0' in text
