@@ -6,7 +6,7 @@ Names of fields that the database keeps (`MensagemRow`, `AtendimentoRow`) are th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
@@ -91,7 +91,7 @@ class SendIn:
 
     connection_id: str
     to: str
-    content: str
+    content: str = field(repr=False)  # what a repr says may reach a log
     type: Literal["text"] = "text"
     remetente: Sender = "ATENDENTE"
     idempotency_key: str | None = None
