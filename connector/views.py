@@ -62,10 +62,12 @@ class ConnectionView:
 class TruthView:
     """What is known of a connection's session from facts alone, and the state that follows from them.
 
+    `session`: its name in the lines of the log that know no connection.
     Ages are in seconds; None: never, or not known. `as_of_seconds`: the age of everything from `pump` on, which its worker told.
     """
 
     connection_id: str
+    session: str
     status: Status
     reason: str
     message: str

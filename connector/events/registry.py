@@ -82,11 +82,14 @@ class Statuses(Data, frozen=True):
 
 
 class StateChange(Data, frozen=True):
-    """Where a connection is now: the exact reason, and its sentence in Portuguese and English."""
+    """Where a connection is now: the exact reason, and its sentence in Portuguese and English; `before`, `after_s`: the reason
+    until then, and for how many seconds."""
 
     reason: str
     message: str
     message_en: str = ""
+    before: str | None = None
+    after_s: float | None = None
     phone: str | None = None
     jid: str | None = None
 
@@ -106,11 +109,12 @@ class Back(Data, frozen=True):
 
 
 class Queue(Data, frozen=True):
-    """A queue: its sink, the rows that wait, and why they do."""
+    """A queue: its sink, the rows that wait, and why they do, or after how many seconds they do no more."""
 
     sink: str
     waiting: int
     reason: str = ""
+    after_s: float | None = None
 
 
 class DeadLetters(Data, frozen=True):
@@ -135,11 +139,12 @@ class HealthData(Data, frozen=True):
 
 
 class Problem(Data, frozen=True):
-    """What the watchdog found, or what is over: a stable code, what it is about, a sentence."""
+    """What the watchdog found, or what is over: a stable code, what it is about, a sentence; after how many seconds it is over."""
 
     problem: str
     about: str
     detail: str
+    after_s: float | None = None
 
 
 class Action(Data, frozen=True):
@@ -186,7 +191,12 @@ ALL = (
     ),
     EventType("connected", _CONN, _I, StateChange, "A conexão está conectada.", "The connection is connected."),
     EventType(
-        "disconnected", _CONN, _W, StateChange, "A conexão caiu: {message}", "The connection is down: {message_en}"
+        "disconnected",
+        _CONN,
+        _W,
+        StateChange,
+        "A conexão não está mais conectada: {message}",
+        "The connection is connected no more: {message_en}",
     ),
     EventType(
         "sessionDeaf",

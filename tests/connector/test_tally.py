@@ -29,7 +29,7 @@ class Events:
 
 
 def test_each_is_counted_told_and_kept(tmp_path: Path) -> None:
-    """A phone that is away is told as its connection's, the rest as the service's own."""
+    """What is about a session is told as its connection's, the rest as the service's own."""
     events, audit, metrics = Events(), Audit(tmp_path), Metrics()
     tally = Tally(metrics, cast(Any, events), audit, cast(Any, SimpleNamespace(refs={ONE: REF})))
     tally.found(Finding(PHONE_UNSEEN, ONE, "away"))
@@ -41,7 +41,7 @@ def test_each_is_counted_told_and_kept(tmp_path: Path) -> None:
         ("phoneUnseen", "loja", "loja"),
         ("problemFound", "record", None),
         ("problemOver", "record", None),
-        ("actionTaken", "loja", None),
+        ("actionTaken", "loja", "loja"),
         ("actionTaken", "record", None),
     ]
     assert [(one.action, one.about, one.done) for one in audit.entries()] == [
