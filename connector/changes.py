@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from connector import facts
+from connector.events import bodies, lines
+from connector.events.registry import StateChange
 from connector.facts import ConnectionRef, Stamp
 from connector.portrait import Known
 from sessions.model import Identity, SessionId
 from sessions.pairing import Code
-from sessions.state import Reason, State, Status
+from sessions.state import Next, Reason, State, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,54 @@ def _whose(identity: Identity | None) -> facts.Fact:
 
 def event(stamp: Stamp, ref: ConnectionRef, change: Change, told: facts.Fact) -> facts.Fact | None:
     """Answer `connected` when it is, `disconnected` when it was; the steps between are nobody's news."""
+    name = _comes_or_goes(change)
+    if name is None:
+        return None
+    data = state_change(change.before, change.now, told["phone"], told["jid"])
+    return bodies.of_connection(stamp, name, ref, change.at_ms, data)
+
+
+def need(before: State, now: State) -> str | None:
+    """Answer the event that a session's new state is beside `connected` and `disconnected`, which come before it."""
+    if before.reason is now.reason:
+        return None
+    if now.reason is Reason.DEAF:
+        return "sessionDeaf"
+    needs = now.reason is Reason.LOGGED_OUT or now.reason.value.next in (Next.CHOOSE, Next.STOP, Next.FIX_US)
+    return "sessionNeedsYou" if needs and now.reason is not Reason.STOPPED else None
+
+
+def state_change(before: State, now: State, phone: str | None = None, jid: str | None = None) -> StateChange:
+    """Answer what events say of a change."""
+    return StateChange(
+        reason=now.reason.code,
+        message=now.sentence("pt"),
+        message_en=now.sentence("en"),
+        before=before.reason.code,
+        after_s=_lasted(before, now),
+        phone=phone,
+        jid=jid,
+    )
+
+
+def log_step(ref: ConnectionRef, change: Change) -> None:
+    """Log a change that is no event. A first failure is a warning, the steps between are for whoever looks closely."""
+    before, now = change.before, change.now
+    if before.reason is now.reason or _comes_or_goes(change) or need(before, now):
+        return
+    level = "WARNING" if now.reason.status is Status.ERROR else "DEBUG"
+    lines.log(level, now.sentence("en"), None, ref.id, now.reason.code, before.reason.code, _lasted(before, now))
+
+
+def _comes_or_goes(change: Change) -> str | None:
     now, before = change.now.reason.status, change.before.reason.status
     if (now is Status.CONNECTED) == (before is Status.CONNECTED):
         return None
-    kind = "connected" if now is Status.CONNECTED else "disconnected"
-    data = {"reason": told["reason"], "message": change.now.sentence("pt"), "messageEn": change.now.sentence("en")}
-    data |= {"phone": told["phone"], "jid": told["jid"]}
-    return facts.event(stamp, kind, ref, change.at_ms, data)
+    return "connected" if now is Status.CONNECTED else "disconnected"
+
+
+def _lasted(before: State, now: State) -> float:
+    return round(max(0.0, now.since - before.since), 1)
 
 
 def _scanned(code: Code | None, now: float) -> facts.Fact:

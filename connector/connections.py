@@ -295,6 +295,7 @@ class Connections:
         event = changes.event(stamp, ref, change, told)
         if event is not None:
             self._told(event)
+        changes.log_step(ref, change)
         rows = {RECORD: facts.state(stamp, ref, told), WEBHOOK: event}
         await self._spool.put(
             [

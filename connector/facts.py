@@ -117,11 +117,16 @@ def state(stamp: Stamp, connection: ConnectionRef, told: Fact) -> Fact:
     return _fact("connection", stamp, connection, **told)
 
 
-def event(stamp: Stamp, kind: str, connection: ConnectionRef, at_ms: int, data: Fact) -> Fact:
-    """One webhook event; its id is the operation's, so that a receiver can tell a second delivery."""
+def event(stamp: Stamp, kind: str, severity: str, connection: ConnectionRef, at_ms: int, data: Fact) -> Fact:
+    """One event of a connection; its id is the operation's, so that a receiver can tell a second delivery."""
     moment = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    whose = {"connectionId": connection.id, "ownerId": connection.owner_id, "companyId": connection.company_id}
-    return {"id": f"evt_{stamp.op}", "type": kind, "timestamp": moment, "data": {**whose, **data}}
+    told = {**whose(connection), **data}
+    return {"id": f"evt_{stamp.op}", "type": kind, "timestamp": moment, "severity": severity, "data": told}
+
+
+def whose(connection: ConnectionRef) -> Fact:
+    """Answer what the data of each event of a connection says first."""
+    return {"connectionId": connection.id, "ownerId": connection.owner_id, "companyId": connection.company_id}
 
 
 def received(connection: ConnectionRef, words: Message) -> Fact:

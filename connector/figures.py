@@ -17,7 +17,7 @@ from connector.api.stats import Stats, Summary
 from connector.metrics import Metrics, counted, times
 from connector.portrait import standing
 from connector.pulse import Pulse
-from connector.sights import Seen
+from connector.sights import Seen, in_callers_words
 from connector.spool import SinkView
 from sessions.model import SessionId
 from sessions.ports import SessionView
@@ -75,10 +75,8 @@ class Figures:
         )
 
     def _finding(self, one: Finding) -> stats.FindingOf:
-        """Say a session's finding of its connection: nobody knows the other name."""
         ref = self.seen.connections.refs.get(SessionId(one.about))
-        about = ref.id if ref else one.about
-        detail = one.sentence.replace(one.about, about) if ref else one.sentence
+        about, detail = in_callers_words(one.about, one.sentence, ref)
         return stats.FindingOf(problem=one.problem, about=about, detail=detail)
 
     def _connections(self) -> stats.Connections:

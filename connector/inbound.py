@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from connector import facts
+from connector.events import bodies, lines
 from connector.facts import ConnectionRef, Fact, Stamp
 from connector.spool import Ended, OutRow
 from sessions.inbox import StoredRow
@@ -63,21 +64,27 @@ class Inbound:
         told: dict[str, Fact | None] = {}
         if RECORD in self._sinks:
             told[RECORD] = _record(stamp, connection, words)
-        live = self._live if self._live and self._live.listening else None
-        if live or WEBHOOK in self._sinks:
-            event = _webhook(stamp, connection, words, row.at_us // 1000)
-            if live and event:
-                live.pass_on(event)
-            if WEBHOOK in self._sinks:
-                told[WEBHOOK] = event
+        if happened := _happened(connection, words, row.at_us // 1000):
+            told[WEBHOOK] = self._told(stamp, connection, *happened)
         rows: list[OutRow | Ended] = [
             OutRow(sink=sink, chain=connection.session, op=stamp.op, body=facts.encode(fact))
             for sink, fact in told.items()
-            if fact is not None
+            if fact is not None and sink in self._sinks
         ]
         if isinstance(words, Outcome):
             rows.append(Ended(words.ref, words.status, row.at_us, words.message_id, words.error))
         return rows
+
+    def _told(self, stamp: Stamp, connection: ConnectionRef, name: str, at_ms: int, data: Fact) -> Fact | None:
+        """Log the event, stream it, and answer it, where anybody is to be told."""
+        lines.of_message(name, connection, data)
+        live = self._live if self._live and self._live.listening else None
+        if live is None and WEBHOOK not in self._sinks:
+            return None
+        event = bodies.of_message(stamp, name, connection, at_ms, data)
+        if live:
+            live.pass_on(event)
+        return event
 
 
 def _record(stamp: Stamp, connection: ConnectionRef, words: Words) -> Fact | None:
@@ -92,15 +99,14 @@ def _record(stamp: Stamp, connection: ConnectionRef, words: Words) -> Fact | Non
             return None  # groups have no atendimento yet; typing and life make no row of their own
 
 
-def _webhook(stamp: Stamp, connection: ConnectionRef, words: Words, at_ms: int) -> Fact | None:
+def _happened(connection: ConnectionRef, words: Words, at_ms: int) -> tuple[str, int, Fact] | None:
+    """Answer the event that this is, its moment, and its data. *at_ms*: when a worker wrote it down."""
     match words:
         case Message():
-            kind = "messageSent" if words.from_me else "messageReceived"
-            return facts.event(stamp, kind, connection, words.at_ms, facts.received(connection, words))
+            return "messageSent" if words.from_me else "messageReceived", words.at_ms, facts.received(connection, words)
         case Receipt() if facts.changes_somebodys_screen(words):
-            return facts.event(stamp, "messageStatus", connection, words.at_ms, facts.delivered(words))
+            return "messageStatus", words.at_ms, facts.delivered(words)
         case Outcome():
-            kind = "messageSent" if facts.is_sent(words) else "messageStatus"
-            return facts.event(stamp, kind, connection, at_ms, facts.ended(words))
+            return "messageSent" if facts.is_sent(words) else "messageStatus", at_ms, facts.ended(words)
         case Receipt() | Typing() | Life():
             return None  # connected and disconnected are told by the connection itself, which knows what they mean

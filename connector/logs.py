@@ -1,15 +1,16 @@
 """Where log lines go, and what may stand in them.
 
 Our modules log through loguru, libraries through the standard library's `logging`, which is handed to loguru here. Each line passes
-the redaction once, before any file or screen sees it, tracebacks included. `logger.bind` or `logger.contextualize` with session, action
-or request puts that on the line.
+the redaction once, before any file or screen sees it, tracebacks included. `logger.bind` or `logger.contextualize` with one of
+`_CONTEXT` puts that on the line.
 
     console        everything from LOG_LEVEL on
     combined.log   the same
     error.log      errors only
     server.log     the life of the service and its HTTP requests
 
-A line is text, or a JSON object (LOG_FORMAT=json): time, level, name, message, and session, action, request, error where there are any.
+A line is text, or a JSON object (LOG_FORMAT=json): time, level, name, message, error where there is one, and what is bound to it under
+the names of `_CONTEXT`: each event is one line with its name, its connection, the reason, and what was before for how many seconds.
 A file that has grown to its size is put aside compressed; the oldest of those are removed.
 
 Lines are written by the thread that logs, not by a queue behind it (`enqueue`): what was logged is with the operating system when
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 _LINE = "{time:YYYY-MM-DDTHH:mm:ss.SSSZ} {level: <8} {name}: {message}"
 _COLOURED = "<dim>{time:YYYY-MM-DDTHH:mm:ss.SSSZ}</dim> <level>{level: <8}</level> {name}: {message}"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_CONTEXT = ("session", "action", "request")
+_CONTEXT = ("event", "connection", "reason", "before", "duration_s", "session", "action", "request")
 _JSON = "as_json"
 FILES_ONLY = "files_only"
 """Bound to a line, it keeps the line from the console: a traceback is for the files, where a person is told in a sentence."""
@@ -122,11 +123,11 @@ class Logs:
         """Make the whole text of a line first, then redact it once for all sinks."""
         extra = record["extra"]
         record["name"] = str(extra.get("source", record["name"]))
-        fields: dict[str, str] = {}
+        fields: dict[str, str | float] = {}
         try:
             if self._style.json:
-                fields = {name: self._clean(text) for name, text in _fields(record).items()}
-                record["message"] = fields.pop("message")
+                fields = {name: self._cleaned(value) for name, value in _fields(record).items()}
+                record["message"] = str(fields.pop("message"))
             else:
                 record["message"] = self._clean(_whole_text(record)).replace("\n", "\n    ")
         except Exception as error:  # noqa: BLE001 - a line that cannot be hidden is not shown, and its caller must not notice
@@ -138,6 +139,9 @@ class Logs:
             extra[_JSON] = _as_json(record, fields)
         if files_only:
             extra[FILES_ONLY] = True
+
+    def _cleaned(self, value: str | float) -> str | float:
+        return self._clean(value) if isinstance(value, str) else value
 
     def _clean(self, text: str) -> str:
         return _CONTROL.sub("\ufffd", self._redact(text))
@@ -157,16 +161,23 @@ class Logs:
 
 
 def _whole_text(record: Record) -> str:
-    extra = record["extra"]
-    text = record["message"] + "".join(f" {name}={extra[name]}" for name in _CONTEXT if name in extra)
+    said = record["message"]
+    more = {name: str(value) for name, value in _context(record).items()}
+    text = said + "".join(f" {name}={value}" for name, value in more.items() if " " not in value or value not in said)
     return f"{text}\n{trace}" if (trace := _traceback(record)) else text
 
 
-def _fields(record: Record) -> dict[str, str]:
-    """The texts of a line, each under its name in a JSON object."""
-    extra = record["extra"]
-    fields = {"message": record["message"], **{name: str(extra[name]) for name in _CONTEXT if name in extra}}
+def _fields(record: Record) -> dict[str, str | float]:
+    """What a line says, each under its name in a JSON object."""
+    fields = {"message": record["message"], **_context(record)}
     return {**fields, "error": trace} if (trace := _traceback(record)) else fields
+
+
+def _context(record: Record) -> dict[str, str | float]:
+    extra = record["extra"]
+    return {
+        name: extra[name] if isinstance(extra[name], float) else str(extra[name]) for name in _CONTEXT if name in extra
+    }
 
 
 def _traceback(record: Record) -> str:
@@ -176,7 +187,7 @@ def _traceback(record: Record) -> str:
     return "".join(traceback.format_exception(caught.type, caught.value, caught.traceback)).rstrip()
 
 
-def _as_json(record: Record, fields: dict[str, str]) -> str:
+def _as_json(record: Record, fields: dict[str, str | float]) -> str:
     moment = record["time"].astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     told = {"time": moment, "level": record["level"].name, "name": record["name"], "message": record["message"]}
     return msgspec.json.encode({**told, **fields}).decode()

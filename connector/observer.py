@@ -33,11 +33,13 @@ class Look:
 
 @dataclass(slots=True)
 class Observer:
-    """Compares each look with the one before. `away_since`: when the database was first seen away, monotonic; `told`: whether so."""
+    """Compares each look with the one before. `away_since`: when the database was first seen away, monotonic; `told`: whether so;
+    `parked`: when each queue was first seen parked."""
 
     before: Look
     away_since: float | None = field(default=None)
     told: bool = False
+    parked: dict[str, float] = field(default_factory=dict[str, float])
 
     def changes(self, now: Look) -> list[Told]:
         """Answer the events that *now* brings."""
@@ -56,9 +58,11 @@ class Observer:
             was = before.get(one.name)
             was_state = was.state if was else SinkState.RUNNING
             if one.state is not was_state and one.state is SinkState.PARKED:
+                self.parked[one.name] = now.at
                 yield "queueParked", Queue(sink=one.name, waiting=one.depth, reason=one.reason)
             elif one.state is not was_state and was_state is SinkState.PARKED:
-                yield "queueResumed", Queue(sink=one.name, waiting=one.depth)
+                after_s = round(now.at - self.parked.pop(one.name, now.at), 1)
+                yield "queueResumed", Queue(sink=one.name, waiting=one.depth, after_s=after_s)
             if one.name == RECORD:
                 yield from self._database(one, now.at)
 

@@ -17,6 +17,7 @@ from loguru import logger
 
 from connector import facts, phones
 from connector.connections import RECORD, WEBHOOK, Connections
+from connector.events import bodies, lines
 from connector.facts import ConnectionRef, Stamp
 from connector.refusals import InProgress, KeyReused, UnknownMessage
 from connector.spool import Begun, Conflict, Ended, NewSend, OutRow, Replay, Send, Sends, SendState
@@ -181,9 +182,11 @@ class Outbound:
         at_us = int(self._parts.clock() * 1_000_000)
         rows: list[OutRow] = []
         if ref:
+            ended = facts.ended(outcome)
+            lines.of_message("messageStatus", ref, ended)
             told = {
                 RECORD: facts.outcome(stamp, ref, outcome),
-                WEBHOOK: facts.event(stamp, "messageStatus", ref, at_us // 1000, facts.ended(outcome)),
+                WEBHOOK: bodies.of_message(stamp, "messageStatus", ref, at_us // 1000, ended),
             }
             rows = self._rows(ref, stamp, told)
         else:

@@ -73,6 +73,7 @@ def truth(connection_id: str, it: Truth) -> TruthView:
     view, state = it.view, it.view.state
     return TruthView(
         connection_id=connection_id,
+        session=view.id,
         status=state.reason.status.value,
         reason=state.reason.code,
         message=state.sentence("pt"),

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from loguru import logger
 
-from connector import background, housekeeping, observer
+from connector import background, changes, housekeeping, observer
 from connector.audit import Audit
 from connector.connections import RECORD
 from connector.events import Events
-from connector.events.registry import Action, FailedRestart, Nothing, Restart, StateChange
+from connector.events.registry import Action, FailedRestart, Nothing, Restart
 from connector.facts import ConnectionRef
 from connector.housekeeping import CatchUp
 from connector.lifecycle import Condition, Job, Lifecycle, Service
@@ -44,19 +44,10 @@ def announcer(events: Events) -> Callable[[ConnectionRef, State, State], None]:
     """Answer what makes an event of a session's new state, beside `connected` and `disconnected`, which come before it."""
 
     def announce(ref: ConnectionRef, before: State, now: State) -> None:
-        if before.reason is not now.reason and (name := _event_of(now)):
-            told = StateChange(reason=now.reason.code, message=now.sentence("pt"), message_en=now.sentence("en"))
-            events.publish(told, name, ref)
+        if name := changes.need(before, now):
+            events.publish(changes.state_change(before, now), name, ref)
 
     return announce
-
-
-def _event_of(now: State) -> str | None:
-    """Answer the event that a session's new state is, beside `connected` and `disconnected`."""
-    if now.reason is Reason.DEAF:
-        return "sessionDeaf"
-    needs = now.reason is Reason.LOGGED_OUT or now.reason.value.next in (Next.CHOOSE, Next.STOP, Next.FIX_US)
-    return "sessionNeedsYou" if needs and now.reason is not Reason.STOPPED else None
 
 
 @dataclass(frozen=True, slots=True)

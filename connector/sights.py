@@ -200,25 +200,31 @@ class Tally:
 
     def over(self, finding: Finding, after_s: float) -> None:
         """Take note that a problem is over."""
-        del after_s
-        self._publish("problemOver", finding, None)
+        self._publish("problemOver", finding, self._connection(finding.about), after_s)
 
     def acted(self, remedy: Remedy, why: str, *, done: bool) -> None:
         """Count an action, keep it, and tell of it: it was done, or it failed."""
         action, whom = code(remedy), about(remedy)
         self.metrics.actions.labels(action, "done" if done else "failed").inc()
         connection = self._connection(whom)
-        named = connection.id if connection else whom
+        named, why = in_callers_words(whom, why, connection)
         self.audit.note("watchdog", action, named, why, done=done)
-        self.events.publish(Action(action=action, about=named, why=why, done=done), "actionTaken")
+        self.events.publish(Action(action=action, about=named, why=why, done=done), "actionTaken", connection)
 
-    def _publish(self, name: str, finding: Finding, connection: ConnectionRef | None) -> None:
-        named = connection.id if connection else finding.about
-        told = Problem(problem=finding.problem, about=named, detail=finding.sentence)
-        self.events.publish(told, name, connection if name == "phoneUnseen" else None)
+    def _publish(
+        self, name: str, finding: Finding, connection: ConnectionRef | None, after_s: float | None = None
+    ) -> None:
+        named, detail = in_callers_words(finding.about, finding.sentence, connection)
+        told = Problem(problem=finding.problem, about=named, detail=detail, after_s=after_s and round(after_s, 1))
+        self.events.publish(told, name, connection)
 
     def _connection(self, about: str) -> ConnectionRef | None:
         return self.connections.refs.get(SessionId(about))
+
+
+def in_callers_words(about: str, sentence: str, connection: ConnectionRef | None) -> tuple[str, str]:
+    """Answer what is spoken of, and *sentence*, with the connection's id for its session's: nobody knows the other name."""
+    return (connection.id, sentence.replace(about, connection.id)) if connection else (about, sentence)
 
 
 def _worker(view: WorkerView) -> WorkerSight:

@@ -6,7 +6,7 @@ Names of fields that the database keeps (`MensagemRow`, `AtendimentoRow`) are th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
@@ -62,10 +62,12 @@ class ConnectionView:
 class TruthView:
     """What is known of a connection's session from facts alone, and the state that follows from them.
 
+    `session`: its name in the lines of the log that know no connection.
     Ages are in seconds; None: never, or not known. `as_of_seconds`: the age of everything from `pump` on, which its worker told.
     """
 
     connection_id: str
+    session: str
     status: Status
     reason: str
     message: str
@@ -91,7 +93,7 @@ class SendIn:
 
     connection_id: str
     to: str
-    content: str
+    content: str = field(repr=False)  # what a repr says may reach a log
     type: Literal["text"] = "text"
     remetente: Sender = "ATENDENTE"
     idempotency_key: str | None = None

@@ -69,8 +69,21 @@ The three `WHATSAPP_LAB_*` settings belong together: all of them, or none. With 
 | `logs/server.log` | the life of the service and its HTTP requests |
 | `vigia.lock` | held while a service uses the folder, with its process number |
 
-Log files are put aside at 10 MB and five of each are kept. Phone numbers keep only their last four digits in them; message bodies,
-keys and codes are masked.
+## The log
+
+Each [event](events.md) is one line, with its fields at the end, or as fields of the object with `LOG_FORMAT=json`:
+
+```
+2026-11-22T02:47:45.853+0000 INFO     connector.events.lines: The connection is connected. \
+event=connected connection=loja reason=connected before=reconnecting duration_s=15.2
+```
+
+`connection` is the `connectionId`, `before` the reason until then, `duration_s` how long that, or what is over now, lasted. A reason that
+is in the sentence, word for word, is not repeated in a line of text. What is over is INFO, what is wrong WARNING; that there was a message
+is DEBUG, without its text or a number. Lines from further down name a session: `session` in `GET .../connections/{connectionId}/truth`.
+
+Log files are put aside at `LOG_FILE_MB`, and `LOG_FILES_KEPT` of each are kept. Phone numbers keep only their last four digits in them, and
+so does a `connectionId` that looks like one; message bodies, keys and codes are masked.
 """
 
 

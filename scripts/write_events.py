@@ -27,7 +27,11 @@ stream of server-sent events at `GET /api/whatsapp-bootstrap/events`; and, where
 ```
 
 The `id` is stable: what is delivered twice has it twice. Events about a connection have its `connectionId`, `ownerId` and `companyId` in
-`data`. Within one connection, events come in order.
+`data`, and so has what the watchdog found or did there. Within one connection, events come in order.
+
+What an event says stands in `data` as `message` (Portuguese) and `messageEn`; events about a message have that message instead. The rest
+of `data` is for programs: `reason` is a code where it is about a connection, elsewhere a sentence in English, as are `detail` and `why`.
+Each event is one line in the [log](configuration.md#the-log), too.
 
 ## The stream
 
@@ -40,6 +44,7 @@ event `gap`: read the messages of meanwhile from the API.
 |---|---|---|---|---|
 """
 
+_SAID = ("message", "messageEn")
 _ABOUT = {Scope.MESSAGE: "a message", Scope.CONNECTION: "a connection", Scope.SERVICE: "the service"}
 
 
@@ -56,12 +61,13 @@ def main() -> None:
 
 
 def _row(kind: EventType) -> str:
-    says = kind.en.replace("|", "\\|")
+    says = kind.en.replace("|", "\\|").replace("{message_en}", "{what the reason means}")
     return f"| `{kind.name}` | {_ABOUT[kind.scope]} | {kind.severity} | {_fields(kind.data)} | {says} |\n"
 
 
 def _fields(data: type[Data]) -> str:
-    return ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(data)) or "none"
+    names = [field.encode_name for field in msgspec.structs.fields(data)]
+    return ", ".join(f"`{name}`" for name in names if name not in _SAID) or "none"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What of a session's state outlives the service, and how loudly its changes are said."""
+"""What of a session's state outlives the service, and the line that each of its changes is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from loguru import logger
 
 from sessions.model import SessionId
 from sessions.register import Record
-from sessions.state import UNPAIRED, Reason, State, Status
+from sessions.state import UNPAIRED, Reason, State
 
 KEPT_AT_START = frozenset({Reason.BANNED})
 """Reasons that a restart of the service does not make worth another try before their time."""
@@ -29,11 +29,6 @@ def first_state(record: Record, now: float) -> State:
 
 
 def log_change(session: SessionId, before: State, now: State) -> None:
-    """First failures are warnings, recoveries say how long it took, the steps between are for whoever looks closely."""
+    """For whoever looks closely: who knows whose session it is says aloud what it means, under a name that people know."""
     lasted = now.since - before.since
-    if now.reason is Reason.CONNECTED:
-        logger.info("Session {} is connected, after {:.1f} s {}", session, lasted, before.reason.code)
-    elif now.reason.status is Status.ERROR or before.reason is Reason.CONNECTED:
-        logger.warning("Session {}: {} after {:.1f} s {}", session, now.reason.code, lasted, before.reason.code)
-    else:
-        logger.debug("Session {}: {} -> {}", session, before.reason.code, now.reason.code)
+    logger.debug("Session {}: {} after {:.1f} s {}", session, now.reason.code, lasted, before.reason.code)

@@ -41,6 +41,7 @@ _NUMBERS = re.compile(
           | 0x[0-9A-Fa-f]+
           | 2\.3000\.\d+(?![\d.])                                       # the version of WhatsApp's own web client
           | (?=[0-9]*[A-F][0-9]*[A-F])[0-9A-F]{{16,40}}(?![0-9A-Za-z])  # the id of a message
+          | (?<=duration_s=)\d{{1,9}}(?:\.\d)?(?!{_GAP}{{0,4}}\d)           # of our own: a month in seconds has seven digits
           | (?:0\.\d+|\d{{1,3}}\.\d{{1,6}})(?!{_GAP}{{0,4}}\d)          # a decimal number
         )
     )
@@ -66,7 +67,7 @@ def _last_four(text: str) -> str:
 
 
 _BODY_FIELDS = (
-    "text|body|caption|conversation|conteudo|mensagem|contentText|hydratedContentText|matchedText|description|title|push_?name|"
+    "text|body|content|caption|conversation|conteudo|mensagem|contentText|hydratedContentText|matchedText|description|title|push_?name|"
     "notify|verifiedName|fullName|firstName|display_?name|nome_cliente|name_?from_?contact"
 )
 _HIDDEN_FIELDS = (

@@ -159,6 +159,12 @@ def test_what_is_written_from_the_events_is_current() -> None:
     assert {name: (ROOT / name).read_text("utf-8") for name in written} == written
 
 
+def test_what_the_page_says_in_portuguese_is_current() -> None:
+    """Run ./scripts/document after changing connector/portuguese.py."""
+    written = load_script("write_causes").files()
+    assert {name: (ROOT / name).read_text("utf-8") for name in written} == written
+
+
 def test_the_example_and_the_settings_name_the_same() -> None:
     """Both ways, each once, each with a line in English and one in Portuguese above it."""
     blocks = (ROOT / ".env.supabase.example").read_text("utf-8").strip().split("\n\n")[1:]

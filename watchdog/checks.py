@@ -34,8 +34,8 @@ BEHIND_S = 5.0
 PAIRING_STUCK_S = 300.0
 """How long a pairing may show codes or link: WhatsApp gives 160 s for the codes, we 60 s for the rest."""
 PHONE_UNSEEN = "phone_unseen"
-UNSEEN_DAYS, UNSEEN_DAILY = 10, 12
-"""From when on an absent phone is told once, and daily: WhatsApp unlinks after 14 days without it."""
+UNSEEN_DAYS, UNSEEN_DAILY, UNLINKED_DAYS = 10, 12, 14
+"""From when on an absent phone is told once, and daily, and when WhatsApp unlinks its devices."""
 SLOW_MS = 2_000.0
 BIG_SPOOL_BYTES = 1 << 30
 OLD_ROW_S = 3_600.0
@@ -84,12 +84,11 @@ def stuck_sessions(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]
         if one.identity is None:
             continue
         if one.hangs:
-            why = "its try hangs"
+            sentence = f"Session {one.id} has been {one.state.reason.code} for {lasted:.0f} s, and its try hangs."
         elif one.state.reason in _ON_ITS_WAY and lasted > STUCK_S and not _heals_itself(one):
-            why = "no next try is planned"
+            sentence = f"Session {one.id} has been {one.state.reason.code} for {lasted:.0f} s with no next try planned."
         else:
             continue
-        sentence = f"Session {one.id} has been {one.state.reason.code} for {lasted:.0f} s, and {why}."
         yield Finding("session_stuck", one.id, sentence, Reconnect(one.id))
 
 
@@ -141,14 +140,13 @@ def outdated_engine(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding
 def unseen_phones(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
     """Find accounts whose own phone has not been seen for long: after 14 days WhatsApp unlinks their devices."""
     for one in now.sessions:
-        if one.identity is None or one.phone_seen_at is None:
-            continue
+        if one.identity is None or one.phone_seen_at is None or one.state.reason is Reason.STOPPED:
+            continue  # nobody hears of the phone of one that somebody stopped
         days = int((now.at - one.phone_seen_at) // 86_400)
         if days >= UNSEEN_DAYS:
-            sentence = (
-                f"O celular desta conexão não aparece há {days} dias: abra o WhatsApp nele, ou a conexão é desvinculada aos 14. "
-                f"(The phone of this connection has not been seen for {days} days: open WhatsApp on it, or it is unlinked at 14.)"
-            )
+            sentence = f"The phone of session {one.id} has not been seen for {days} days: open WhatsApp on it, or it is unlinked at 14."
+            if days >= UNLINKED_DAYS:
+                sentence = f"The phone of session {one.id} has not been seen for {days} days: open WhatsApp on it now, it may be unlinked."
             yield Finding(PHONE_UNSEEN, one.id, sentence, turn=days if days >= UNSEEN_DAILY else 0)
 
 

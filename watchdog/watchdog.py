@@ -155,24 +155,24 @@ class Watchdog:
         return earlier[1]
 
     def _tell(self, found: Sequence[Finding], now: float) -> None:
-        """Log what is new as a warning, and what is over with how long it lasted. What goes on is not said again."""
+        """Tell what is new, and what is over with how long it lasted. What goes on is not told again."""
         present = {(one.problem, one.about): one for one in found}
         for key, (was, since) in list(self._open.items()):
             if key not in present:
                 del self._open[key]
                 self._tally.over(was, now - since)
-                logger.info("Watchdog: {} of {} is over after {:.0f} s", was.problem, was.about, now - since)
+                logger.debug("Watchdog: {} of {} is over after {:.0f} s", was.problem, was.about, now - since)
         for key, one in present.items():
             was, since = self._open.get(key, (None, now))
             if was is None or was.turn != one.turn:  # a new turn of what goes on is told again, and nothing is over
                 self._tally.found(one)
-                logger.warning("Watchdog: {}", one.sentence)
+                logger.debug("Watchdog: {}", one.sentence)
             self._open[key] = (one, since)
 
     async def _act(self, remedy: Remedy, why: str) -> None:
         """Carry a remedy out, for a limited time, and say what came of it."""
         action, times = code(remedy), self._pace.count(remedy)
-        logger.warning("Watchdog: {} (try {}), because: {}", action, times, why)
+        logger.debug("Watchdog: {} (try {}), because: {}", action, times, why)
         try:
             async with asyncio.timeout(self._habits.remedy_s):
                 await carry_out(remedy, self._hands)

@@ -70,9 +70,11 @@ class TruthOf(Shown):
     `pump`: the session's event pump runs; `socket`: its connection to WhatsApp is up; `loggedIn`: WhatsApp accepted it. Ages are in
     seconds: `heardSeconds` since any sign of life, `eventSeconds` since the last event, `sentSeconds` since the last send;
     null: never, or not known. `asOfSeconds`: how old what the worker told is. `worker` is null while no process has the session.
+    `session`: its name in those lines of the log that know no connection.
     """
 
     connection_id: str
+    session: str
     status: Status
     reason: str
     message: str

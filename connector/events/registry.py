@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, cast
 
 import msgspec
+
+from connector.portuguese import in_portuguese
 
 
 class Severity(StrEnum):
@@ -79,11 +82,14 @@ class Statuses(Data, frozen=True):
 
 
 class StateChange(Data, frozen=True):
-    """Where a connection is now: the exact reason, and its sentence in Portuguese and English."""
+    """Where a connection is now: the exact reason, and its sentence in Portuguese and English; `before`, `after_s`: the reason
+    until then, and for how many seconds."""
 
     reason: str
     message: str
     message_en: str = ""
+    before: str | None = None
+    after_s: float | None = None
     phone: str | None = None
     jid: str | None = None
 
@@ -103,11 +109,12 @@ class Back(Data, frozen=True):
 
 
 class Queue(Data, frozen=True):
-    """A queue: its sink, the rows that wait, and why they do."""
+    """A queue: its sink, the rows that wait, and why they do, or after how many seconds they do no more."""
 
     sink: str
     waiting: int
     reason: str = ""
+    after_s: float | None = None
 
 
 class DeadLetters(Data, frozen=True):
@@ -132,11 +139,12 @@ class HealthData(Data, frozen=True):
 
 
 class Problem(Data, frozen=True):
-    """What the watchdog found, or what is over: a stable code, what it is about, a sentence."""
+    """What the watchdog found, or what is over: a stable code, what it is about, a sentence; after how many seconds it is over."""
 
     problem: str
     about: str
     detail: str
+    after_s: float | None = None
 
 
 class Action(Data, frozen=True):
@@ -164,7 +172,7 @@ class FailedRestart(Data, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One event. In the sentences `{field}` stands for a field of its data."""
+    """One event. In the sentences `{field}` stands for a field of its data; `pt_words`: what words of the data are in Portuguese."""
 
     name: str
     scope: Scope
@@ -172,6 +180,7 @@ class EventType:
     data: type[Data]
     pt: str
     en: str
+    pt_words: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 _I, _W, _C = Severity.INFO, Severity.WARNING, Severity.CRITICAL
@@ -190,7 +199,12 @@ ALL = (
     ),
     EventType("connected", _CONN, _I, StateChange, "A conexão está conectada.", "The connection is connected."),
     EventType(
-        "disconnected", _CONN, _W, StateChange, "A conexão caiu: {message}", "The connection is down: {message_en}"
+        "disconnected",
+        _CONN,
+        _W,
+        StateChange,
+        "A conexão não está mais conectada: {message}",
+        "The connection is connected no more: {message_en}",
     ),
     EventType(
         "sessionDeaf",
@@ -258,7 +272,15 @@ ALL = (
         "O motor {worker} caiu vezes demais e parou, com {sessions} sessões.",
         "Engine worker {worker} crashed too often and was stopped, with {sessions} sessions.",
     ),
-    EventType("healthCheck", _S, _I, HealthData, "Saúde do serviço: {status}.", "The service's health: {status}."),
+    EventType(
+        "healthCheck",
+        _S,
+        _I,
+        HealthData,
+        "Saúde do serviço: {status}.",
+        "The service's health: {status}.",
+        {"ok": "tudo em ordem", "degraded": "funciona com problemas", "unready": "parado por um problema"},
+    ),
     EventType(
         "problemFound",
         _S,
@@ -294,10 +316,15 @@ BY_NAME = {one.name: one for one in ALL}
 
 
 def sentence(kind: EventType, data: Data, language: str) -> str:
-    """Answer what *data* says in *language* (`pt` or `en`)."""
-    fields = msgspec.structs.asdict(data)
-    shown = {name: _listed(value) for name, value in fields.items()}
-    return (kind.pt if language == "pt" else kind.en).format(**shown)
+    """Answer what *data* says in *language* (`pt` or `en`). What is known in English alone stays so in the Portuguese sentence."""
+    shown = {name: _listed(value) for name, value in msgspec.structs.asdict(data).items()}
+    if language != "pt":
+        return kind.en.format(**shown)
+    return kind.pt.format(**{name: _portuguese(kind, value) for name, value in shown.items()})
+
+
+def _portuguese(kind: EventType, value: Any) -> Any:
+    return (kind.pt_words.get(value) or in_portuguese(value) or value) if isinstance(value, str) else value
 
 
 def _listed(value: Any) -> Any:

@@ -14,13 +14,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 from loguru import logger
 
-from connector.events.registry import BY_NAME, Data, Scope, Severity, sentence
-from connector.facts import ConnectionRef, Fact
+from connector.events import bodies, lines
+from connector.events.registry import BY_NAME, Data, Scope, Severity
+from connector.facts import ConnectionRef, Fact, whose
 from connector.spool import Entry, OutRow, SpoolError
 
 WEBHOOK, ALERT = "webhook", "alert"
@@ -110,15 +111,8 @@ class Events:
         """Tell of something. *name* stands in the registry with the type of *data*."""
         kind = BY_NAME[name]
         number = self._outbox.next_version()
-        told: dict[str, Any] = msgspec.to_builtins(data)
-        if connection:
-            told = {
-                "connectionId": connection.id,
-                "ownerId": connection.owner_id,
-                "companyId": connection.company_id,
-                **told,
-            }
-        told |= {"message": sentence(kind, data, "pt"), "messageEn": sentence(kind, data, "en")}
+        told = {**(whose(connection) if connection else {}), **bodies.worded(kind, data)}
+        lines.of_event(kind, told)
         moment = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         whole = {
             "id": f"evt_event:{number}",
@@ -134,11 +128,11 @@ class Events:
         self._keep(Entry(number, name, connection.id if connection else None, body), rows)
 
     def pass_on(self, fact: Fact) -> None:
-        """Stream an event that is queued for webhooks elsewhere; one about a connection is kept too. Those about messages need
-        be told only while somebody is `listening`."""
+        """Stream an event that is queued for webhooks elsewhere; one about a connection is kept and logged too. Those about
+        messages need be told only while somebody is `listening`."""
         kind = BY_NAME[fact["type"]]
         number = self._outbox.next_version()
-        body = msgspec.json.encode({**fact, "severity": kind.severity})
+        body = msgspec.json.encode(fact)
         if kind.scope is Scope.MESSAGE:
             event = Event(number, kind.name, body)
             if len(self._recent) == RECENT:
@@ -146,6 +140,7 @@ class Events:
             self._recent.append(event)
             self._offer(event)
         else:
+            lines.of_event(kind, fact["data"])
             self._keep(Entry(number, kind.name, fact["data"].get("connectionId"), body), [])
 
     async def listen(self, after: int | None) -> AsyncGenerator[Event | None]:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -141,7 +141,7 @@ class Embedded:
             return str(error) or type(error).__name__
         finally:
             if process:
-                await _end(process)
+                await _surely(_end(process))
 
     async def _over(self, process: asyncio.subprocess.Process) -> str:
         """Wait until it ended or is to be, and answer why."""
@@ -197,6 +197,16 @@ async def _answering(url: str, process: asyncio.subprocess.Process) -> None:
         else:
             return await connection.close()
     raise Offline("it does not take connections")
+
+
+async def _surely(work: Coroutine[None, None, None]) -> None:
+    """Do *work* to its end, also when called off in the midst of it: a process that is half ended stays."""
+    doing = asyncio.create_task(work, name="embedded-postgres-end")
+    try:
+        await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await doing
+        raise
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

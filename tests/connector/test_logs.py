@@ -320,6 +320,40 @@ def test_json_lines_say_what_text_lines_say_and_hide_the_same(log: Logs, console
     assert not [word for word in FORBIDDEN if word in "".join(lines)]
 
 
+EVENT = {
+    "event": "disconnected",
+    "connection": "loja",
+    "reason": "unreachable",
+    "before": "connected",
+    "duration_s": 12345678.9,
+}
+
+
+def test_the_fields_of_an_event_are_in_its_line(log: Logs) -> None:
+    """A reason that the sentence has in it is not said twice; a duration is no phone number, and a number that is one is hidden."""
+    logger.info("{}", "The connection is down.", **EVENT)
+    logger.info("{}", "It is parked: no key {.", event="queueParked", reason="no key {.")
+    logger.info("{}", "It is connected.", connection=NUMBER, reason="connected")
+    log.close()
+    first, second, third = (line.partition(": ")[2] for line in read("combined.log").splitlines())
+    fields = "event=disconnected connection=loja reason=unreachable before=connected duration_s=12345678.9"
+    assert first == f"The connection is down. {fields}"
+    assert second == "It is parked: no key {. event=queueParked"
+    assert third == "It is connected. connection=***4321 reason=connected"
+
+
+def test_the_fields_of_an_event_are_fields_in_json(log: Logs) -> None:
+    """For programs: each under its name, and a duration as a number of seconds."""
+    log.close()
+    log.open()
+    log.open_files(Path("logs"), "DEBUG", Style(json=True))
+    logger.info("{}", "The connection is down.", **EVENT)
+    log.close()
+    told = json.loads(read("combined.log"))
+    assert {name: told[name] for name in EVENT} == EVENT
+    assert told["message"] == "The connection is down."
+
+
 class FullDisk:
     """A stream on a disk with no space left, until there is some."""
 

@@ -40,6 +40,16 @@ def test_the_record(before: SinkState, now: SinkState, told: list[str]) -> None:
     assert names(Look(0, (sink(before),)), Look(1, (sink(now),))) == [told]
 
 
+def test_a_queue_that_runs_again_says_how_long_it_was_parked() -> None:
+    observer = Observer(Look(0, (sink(RUNNING, "webhook"),)))
+    told = [
+        data
+        for at, state in ((5, PARKED), (9, PARKED), (25, RUNNING))
+        for _, data in observer.changes(Look(at, (sink(state, "webhook"),)))
+    ]
+    assert [(one.reason, one.after_s) for one in told] == [("why", None), ("", 20.0)]  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def test_an_outage_has_one_beginning_and_one_end_however_often_it_is_tried_meanwhile() -> None:
     states = ((1, WAITING), (4, WAITING), (6, WAITING), (7, WAITING), (8, PARKED), (9, WAITING), (31, RUNNING))
     observer = Observer(Look(0, (sink(RUNNING),)))

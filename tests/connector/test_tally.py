@@ -29,24 +29,25 @@ class Events:
 
 
 def test_each_is_counted_told_and_kept(tmp_path: Path) -> None:
-    """A phone that is away is told as its connection's, the rest as the service's own."""
+    """What is about a session is told as its connection's, the rest as the service's own."""
     events, audit, metrics = Events(), Audit(tmp_path), Metrics()
     tally = Tally(metrics, cast(Any, events), audit, cast(Any, SimpleNamespace(refs={ONE: REF})))
     tally.found(Finding(PHONE_UNSEEN, ONE, "away"))
     tally.found(Finding("sink_parked", "record", "parked"))
     tally.over(Finding("sink_parked", "record", "parked"), 5.0)
-    tally.acted(Reconnect(ONE), "silent", done=True)
+    tally.acted(Reconnect(ONE), "Session one is silent.", done=True)
     tally.acted(KickSink("record"), "it waits", done=False)
     assert events.told == [
         ("phoneUnseen", "loja", "loja"),
         ("problemFound", "record", None),
         ("problemOver", "record", None),
-        ("actionTaken", "loja", None),
+        ("actionTaken", "loja", "loja"),
         ("actionTaken", "record", None),
     ]
     assert [(one.action, one.about, one.done) for one in audit.entries()] == [
         ("kick_sink", "record", False),
         ("reconnect", "loja", True),
     ]
+    assert [one.why for one in audit.entries()] == ["it waits", "Session loja is silent."]
     text = metrics.text().decode()
     assert 'vigia_watchdog_actions_total{action="reconnect",result="done"} 1.0' in text

@@ -12,6 +12,7 @@ from benchmarks.rig import Numbers
 from benchmarks.service import Mood, Moody, Service
 from benchmarks.traffic import Shop
 from connector import facts
+from connector.events import bodies
 from connector.facts import ConnectionRef, Stamp
 from connector.spool import Connection, OutRow, Spool
 from lab.client import LabClient
@@ -72,7 +73,7 @@ async def _let_wait(spool_folder: Path) -> None:
 def _event(shop: Connection, turn: int, spool: Spool) -> OutRow:
     ref = ConnectionRef(shop.id, shop.session, shop.name, shop.owner_id, shop.company_id)
     stamp = Stamp(f"waited:{shop.session}:{turn}", spool.outbox.next_version())
-    event = facts.event(stamp, "messageReceived", ref, 1_700_000_000_000, {"content": f"esperou {turn}"})
+    event = bodies.of_message(stamp, "messageReceived", ref, 1_700_000_000_000, {"content": f"esperou {turn}"})
     return OutRow("webhook", shop.session, stamp.op, facts.encode(event))
 
 

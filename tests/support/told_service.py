@@ -129,7 +129,8 @@ class Told:
         up = view.status == "connected"
         heard = (datetime.now(UTC) - view.last_event_at).total_seconds() if view.last_event_at else None
         return TruthView(
-            connection_id, view.status, view.reason, view.message, view.created_at, None if up else 12.4, None, None,
+            connection_id, f"session of {connection_id}", view.status, view.reason, view.message, view.created_at,
+            None if up else 12.4, None, None,
             "w0" if view.phone else None, view.phone is not None, 1.5, up, up, up, heard, heard, None, 0 if up else 2,
         )  # fmt: skip
 

@@ -122,14 +122,21 @@ def test_an_engine_that_whatsapp_accepts_no_more_is_told_once_and_nothing_is_tri
     assert found(Snapshot(NOW, both)) == [("engine_outdated", Nothing())]
 
 
+def test_a_phone_of_a_session_that_somebody_stopped_is_nobodys_matter() -> None:
+    """Nobody hears of it, and WhatsApp unlinks it or does not; one whose days are over is told so."""
+    assert list(unseen_phones(Snapshot(NOW, (session(Reason.STOPPED, unseen_days=90),)), None)) == []
+    (late,) = unseen_phones(Snapshot(NOW, (session(Reason.CONNECTED, unseen_days=15),)), None)
+    assert "it may be unlinked." in late.sentence
+
+
 @pytest.mark.parametrize(
     ("days", "turns"), [(None, []), (9.9, []), (10.0, [0]), (11.9, [0]), (12.0, [12]), (13.5, [13]), (20.0, [20])]
 )
 def test_a_phone_not_seen_for_long_is_told_once_and_then_daily(days: float | None, turns: list[int]) -> None:
-    """WhatsApp unlinks at fourteen days: the owner is told in both languages while there is time."""
+    """WhatsApp unlinks at fourteen days: the owner is told while there is time."""
     told = list(unseen_phones(Snapshot(NOW, (session(Reason.CONNECTED, unseen_days=days),)), None))
     assert [one.turn for one in told] == turns
-    assert all("celular" in one.sentence and "phone" in one.sentence for one in told)
+    assert all("The phone of session" in one.sentence for one in told)
 
 
 def test_a_worker_that_stays_heavy_was_not_replaced() -> None:

@@ -144,7 +144,7 @@ async def test_each_remedy_reaches_its_hand(
 
 
 async def test_a_problem_is_told_once_and_so_is_its_end(world: World, lines: list[str]) -> None:
-    """New is a warning, over is an info with how long it lasted, in between is silence."""
+    """New is told, over is told with how long it lasted, in between is silence; who is told says so aloud."""
     watchdog = world.watchdog()
     world.wrong = [wrong(Nothing())]
     for world.now in (0.0, 5.0, 10.0):
@@ -152,7 +152,7 @@ async def test_a_problem_is_told_once_and_so_is_its_end(world: World, lines: lis
     assert [one.problem for one in watchdog.findings] == ["broken"]
     world.wrong, world.now = [], 15.0
     await watchdog.look_round()
-    assert lines == ["WARNING Watchdog: It is broken.", "INFO Watchdog: broken of it is over after 15 s"]
+    assert lines == ["DEBUG Watchdog: It is broken.", "DEBUG Watchdog: broken of it is over after 15 s"]
     assert (world.tally, watchdog.findings) == (["broken"], [])
 
 

@@ -1,10 +1,9 @@
 /**
  * What is wrong, in Portuguese: the API says it in English. {} stands for a value, in the same order on both sides.
- * A sentence that is not here is shown as the API says it. A test holds this to the service's own words.
+ * A sentence that is not here is shown as the API says it. scripts/document writes the table: it is connector/portuguese.py's.
  */
 
 const causes = {
-  // The database
   "The embedded PostgreSQL starts.": "O PostgreSQL embutido está iniciando.",
   "The embedded PostgreSQL does not run: the end of {} in the data folder says why.": "O PostgreSQL embutido não roda: o fim de {} na pasta de dados diz por quê.",
   "The database cannot be reached ({}).": "O banco de dados não pode ser alcançado ({}).",
@@ -21,7 +20,9 @@ const causes = {
   "No network leads to the database's address: where it needs IPv6, as Supabase's direct one does, use the session pooler's.": "Nenhuma rede leva ao endereço do banco: se ele exige IPv6, como o endereço direto do Supabase, use o do session pooler.",
   "The pooler knows no such project or user: correct the connection string, or resume the project if it is paused.": "O pooler não conhece esse projeto ou usuário: corrija a string de conexão, ou retome o projeto se estiver pausado.",
   "The project's network restrictions keep this machine out: allow its address.": "As restrições de rede do projeto barram esta máquina: permita o endereço dela.",
-  "{} So it did to the last {}: look for triggers, constraints or columns of your own on Vigia's tables.": "O banco de dados recusa todas as linhas ({} As últimas {}): procure triggers, restrições ou colunas suas nas tabelas do Vigia.",
+  "{} So it did to the last {}: look for triggers, constraints or columns of your own on Vigia's tables.": "{} Assim foi com as últimas {}: procure triggers, restrições ou colunas suas nas tabelas do Vigia.",
+  "The database refused it: {} ({}).": "O banco de dados recusou a linha: {} ({}).",
+  "A value is not what the database's function takes.": "Um valor não é o que a função do banco de dados aceita.",
   "The database takes no writes: give it disk space, or switch read-only off.": "O banco de dados não aceita gravações: dê espaço em disco a ele ou desligue o modo somente leitura.",
   "The database user lacks a right: connect as the user that ran `vigia migrate`.": "Falta um direito ao usuário do banco: conecte com o usuário que rodou `vigia migrate`.",
   "The database's tables are not this Vigia's: run `vigia migrate`.": "As tabelas do banco não são deste Vigia: rode `vigia migrate`.",
@@ -30,7 +31,6 @@ const causes = {
   "The database's answers are cut short: set Max rows in the Supabase project's Data API settings to 1000.": "As respostas do banco vêm cortadas: ponha Max rows em 1000 nas configurações da Data API do projeto no Supabase.",
   "The database and this machine do not agree on TLS: look at sslmode and certificates in the connection string.": "O banco de dados e esta máquina não se entendem em TLS: veja sslmode e os certificados na string de conexão.",
   "The connection string is not an address of a PostgreSQL database.": "A string de conexão não é o endereço de um banco PostgreSQL.",
-  // Supabase
   "Supabase cannot be reached ({}).": "O Supabase não pode ser alcançado ({}).",
   "Supabase cannot reach its database ({}).": "O Supabase não alcança o banco dele ({}).",
   "Supabase is busy ({}).": "O Supabase está ocupado ({}).",
@@ -51,7 +51,8 @@ const causes = {
   "The name in SUPABASE_URL is not known: {}.": "O nome em SUPABASE_URL não é conhecido: corrija-o, veja se o projeto ainda existe, e o DNS desta máquina.",
   "Supabase answered what this Vigia does not know ({}): {}.": "O Supabase respondeu algo que este Vigia não conhece ({}): procure um Vigia mais novo.",
   "The certificate under SUPABASE_URL is not trusted: {}.": "O certificado em SUPABASE_URL não é confiável: corrija o endereço, ou indique em SSL_CERT_FILE a autoridade da sua empresa.",
-  // Webhooks; the first value is the setting with the address
+  "Supabase takes no request of this size ({}).": "O Supabase não aceita uma requisição deste tamanho ({}).",
+  "Supabase cannot read what it was told ({}).": "O Supabase não consegue ler o que lhe foi dito ({}).",
   "The webhook's receiver has no time ({}).": "O receptor do webhook está sem tempo agora ({}).",
   "The webhook's receiver failed ({}).": "O receptor do webhook falhou ({}).",
   "The webhook's receiver cannot be reached.": "O receptor do webhook não pode ser alcançado.",
@@ -68,25 +69,30 @@ const causes = {
   "{} leads to an internal address: use a public one, or set WEBHOOK_ALLOW_INTERNAL=true if the receiver is your own.": "{} leva a um endereço interno: use um público, ou defina WEBHOOK_ALLOW_INTERNAL=true se o receptor é seu.",
   "The webhook receiver's certificate is not trusted: have it mended.": "O certificado do receptor do webhook não é confiável: peça que o corrijam.",
   "{} cannot be asked: correct it.": "{} não pode ser chamado: corrija-o.",
-  // The service itself
   "No answer within {} s.": "Sem resposta em {} s.",
   "A fault of the service: {}.": "Uma falha do serviço: {}.",
   "The spool cannot grow: the disk, a quota or a size limit is full. Free some space.": "A fila em disco não pode crescer: o disco, uma cota ou um limite de tamanho está cheio. Libere espaço.",
+  "The spool's file is damaged or no spool at all ({}).": "O arquivo da fila em disco está danificado ou não é uma fila ({}).",
+  "The spool: {}.": "A fila em disco: {}.",
+  "Done, but its keeper failed: {}.": "Feito, mas quem devia guardar isso falhou: {}.",
+  "{} while moving.": "Uma falha do serviço ao mover eventos: {}.",
   "An engine worker crashed too often and was stopped.": "Um processo do motor caiu vezes demais e foi parado: veja o log e depois use Reiniciar em uma das conexões dele.",
-  // Why something was done
   "asked for over the API": "Pedido pela API.",
   "{} dead letters were older than {} days": "{} linhas recusadas tinham mais de {} dias.",
   "{} dead letters": "{} linhas recusadas.",
   "it runs": "Ela anda.",
-  // What the watchdog finds
+  "Session {} has been {} for {} s, and its try hangs.": "A conexão {} está em {} há {} s, e a tentativa não anda.",
+  "Session {} has counted as connected for {} s, and no worker tells of it.": "A conexão {} consta como conectada há {} s, e nenhum processo dá notícia dela.",
   "Session {} has been {} for {} s with no next try planned.": "A conexão {} está em {} há {} s sem nova tentativa marcada.",
   "Session {} counts as connected and has been silent for {} s.": "A conexão {} consta como conectada e está muda há {} s.",
   "The pairing of session {} has been {} for {} s.": "O pareamento da conexão {} está em {} há {} s.",
   "Session {} ends every worker it is open in, and was isolated.": "A conexão {} derruba todo processo em que é aberta, e foi isolada.",
   "WhatsApp no longer accepts this version of the engine ({} sessions so far): update Vigia.": "O WhatsApp não aceita mais esta versão do motor ({} conexões até agora): atualize o Vigia.",
-  "O celular desta conexão não aparece há {} dias: {} (The phone {}": "O celular de uma conexão não aparece há {} dias: {}",
+  "The phone of session {} has not been seen for {} days: open WhatsApp on it, or it is unlinked at 14.": "O celular da conexão {} não aparece há {} dias: abra o WhatsApp nele, ou ela é desvinculada aos 14.",
+  "The phone of session {} has not been seen for {} days: open WhatsApp on it now, it may be unlinked.": "O celular da conexão {} não aparece há {} dias: abra já o WhatsApp nele, ela pode ser desvinculada a qualquer momento.",
   "Worker {} has {} for a minute, and was not replaced.": "O processo {} está com {} há um minuto e não foi trocado.",
   "Worker {} crashed too often and was stopped, with {} sessions.": "O processo {} caiu vezes demais e foi parado, com {} conexões.",
+  "The sink {} is parked, {} rows wait: {}": "A fila {} parou, e {} linhas esperam: {}",
   "The sink {} waits, and the database answers.": "A fila {} espera, e o banco de dados responde.",
   "The sink {} runs, and has delivered none of its {} rows for a minute.": "A fila {} anda, e há um minuto não entrega nenhuma das suas {} linhas.",
   "The oldest of {} rows for {} has waited for {} h.": "A mais antiga de {} linhas para {} espera há {} h.",
@@ -115,10 +121,15 @@ export function inPortuguese(sentence) {
     const found = pattern.exec(bare);
     if (!found) continue;
     const values = found.slice(1);
-    const text = pt.replace(/\{\}/g, () => values.shift() ?? "");
+    const text = pt.replace(/\{\}/g, () => said(values.shift() ?? ""));
     return waiting ? `${text} (na fila: ${waiting[1]})` : text;
   }
   return "";
+}
+
+/** A value may be a sentence itself. */
+function said(value) {
+  return inPortuguese(value) || value;
 }
 
 function plain(text) {

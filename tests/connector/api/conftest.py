@@ -42,6 +42,7 @@ from sessions.pairing import Code
 
 KEY = "planted-key"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SESSION = "11111111-1111-4111-8111-111111111111"
 
 
 @dataclass
@@ -104,7 +105,7 @@ class Memory:
         self._ask("truth", connection_id)
         view = self._view(connection_id)
         return TruthView(
-            connection_id, view.status, view.reason, view.message, NOW, None, None, None,
+            connection_id, SESSION, view.status, view.reason, view.message, NOW, None, None, None,
             "w1", True, 1.5, True, True, False, 0.5, None, None, 0,
         )  # fmt: skip
 

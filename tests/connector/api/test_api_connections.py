@@ -192,6 +192,7 @@ async def test_what_is_known_of_it(client: Any, made: Any) -> None:
     """Every fact by itself, and the state that follows from them."""
     said = await (await client.get(f"{BASE}/c1/truth")).json()
     assert (said["connectionId"], said["reason"], said["since"]) == ("c1", "never_paired", "2026-01-02T03:04:05Z")
+    assert said["session"] == "11111111-1111-4111-8111-111111111111"
     assert (said["worker"], said["workerAlive"], said["socket"], said["loggedIn"]) == ("w1", True, True, False)
     assert (said["asOfSeconds"], said["heardSeconds"], said["eventSeconds"]) == (1.5, 0.5, None)
     assert (await client.get(f"{BASE}/other/truth")).status == 404

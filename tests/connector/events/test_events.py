@@ -8,14 +8,16 @@ import string
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from loguru import logger
 
 from connector import facts
 from connector.events import BY_NAME, Event, Events, Severity
 from connector.events import stream as events_stream
-from connector.events.registry import ALL, HealthData, Nothing, Offline, Queue, sentence
+from connector.events.registry import ALL, Back, HealthData, Nothing, Offline, Problem, Queue, sentence
 from connector.facts import ConnectionRef
 from connector.spool import Spool
 from sessions.model import Address, Delivery, Message, Outcome, Receipt, SendStatus
@@ -110,6 +112,24 @@ async def test_only_critical_events_alert(events: Events, spool: Spool) -> None:
     assert BY_NAME["serviceStarted"].severity is Severity.INFO
     assert await spool.outbox.read("alert", 10) == []
     assert len(await spool.outbox.read("webhook", 10)) == 1
+
+
+async def test_each_is_one_line(events: Events) -> None:
+    """What it says in English, and why; an end says after how long. What somebody has to mend is a warning."""
+    lines: list[Any] = []
+    handler = logger.add(lambda line: lines.append(line.record))
+    events.publish(Offline(reason="It sleeps {.", waiting=3), "supabaseOffline")
+    events.publish(Back(after_s=12.5, waiting=3), "supabaseOnline")
+    events.publish(HealthData(status="degraded", reasons=["sink_a", "spool"]), "healthCheck")
+    events.publish(Problem(problem="session_silent", about="loja", detail="It is silent."), "problemFound", LOJA)
+    logger.remove(handler)
+    assert [(one["level"].name, one["extra"]) for one in lines] == [
+        ("WARNING", {"event": "supabaseOffline", "reason": "It sleeps {."}),
+        ("INFO", {"event": "supabaseOnline", "duration_s": 12.5}),
+        ("INFO", {"event": "healthCheck", "reason": "sink_a, spool"}),
+        ("WARNING", {"event": "problemFound", "connection": "loja", "reason": "session_silent"}),
+    ]
+    assert lines[0]["message"] == "The database does not answer: It sleeps {. Nothing is lost; 3 rows wait."
 
 
 async def test_an_event_names_whose_it_is(events: Events, spool: Spool) -> None:

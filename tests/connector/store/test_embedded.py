@@ -128,6 +128,18 @@ async def test_one_that_hangs_is_ended_the_hard_way_and_has_everything(folder: P
         assert (await store.active_atendimentos(limit=10, offset=0)).total == 1
 
 
+async def test_one_that_is_stopped_while_it_is_being_restarted_leaves_nothing_running(folder: Path) -> None:
+    """Called off in the midst of ending it."""
+    async with running(folder) as embedded:
+        whole = psutil.Process(embedded.view.pid)
+        whole.suspend()  # it takes as long as it may
+        embedded.restart()
+        await until(lambda: embedded._again.is_set())
+        await asyncio.sleep(0)
+    assert not alive(whole)
+    assert Cluster.at(folder).holder() is None
+
+
 async def test_one_that_does_not_start_says_where_to_look(folder: Path) -> None:
     """To say that it starts would be no help to whoever has to mend it; once it runs there is nothing to say."""
     async with running(folder) as embedded:

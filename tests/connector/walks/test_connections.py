@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from loguru import logger
 
 from connector.connections import Connections
+from connector.events import Events
 from connector.refusals import ConnectionConflict, UnknownConnection
+from connector.running import announcer
 from connector.spool import SpoolFull
 from connector.views import ConnectionIn
 from sessions.model import SessionId
 from sessions.pairing import Code
 from sessions.state import Reason, State
 
+SINKS = frozenset({"record", "webhook"})
 SHOP = ConnectionIn("loja", "Loja", "dono", "empresa")
 
 
@@ -105,6 +110,53 @@ async def test_changes_are_told_in_order_and_times_kept(telling):
     view = await house.connections.get("loja")
     assert view.connected_at
     assert view.disconnected_at
+
+
+async def test_each_event_is_one_line_under_the_connection_s_name(house):
+    """With the reason, and how long what was before lasted; a step that is no event is a line only when it is a failure."""
+    events = Events(house.spool.journal, house.spool.outbox, frozenset({"webhook"}))
+    kept, outbox, turned = house.spool.connections, house.spool.outbox, announcer(events)
+    connections = Connections(kept, outbox, frozenset(), lambda: 0.0, told=events.pass_on, turned=turned)
+    await connections.load(house.fleet)
+    running = asyncio.create_task(connections.run())
+    await connections.create(SHOP)
+    session = SessionId(connections.ref("loja").session)
+    lines: list[Any] = []
+    handler = logger.add(lambda line: lines.append(line.record), level="INFO")
+    steps = (Reason.STARTING, Reason.CONNECTED, Reason.DEAF, Reason.STARTING, Reason.REFUSED, Reason.LOGGED_OUT)
+    for number, (before, now) in enumerate(pairwise(steps)):
+        connections.changed(session, State(before, since=10.0 * number), State(now, since=10.0 * (number + 1)))
+    await connections.settled()
+    connections.tell_again()
+    await connections.settled()
+    logger.remove(handler)
+    running.cancel()
+    fields = ("event", "connection", "reason", "before", "duration_s")
+    assert [(one["level"].name, *map(one["extra"].get, fields)) for one in lines] == [
+        ("INFO", "connected", "loja", "connected", "starting", 10.0),
+        ("WARNING", "disconnected", "loja", "deaf", "connected", 10.0),
+        ("WARNING", "sessionDeaf", "loja", "deaf", "connected", 10.0),
+        ("WARNING", None, "loja", "refused", "starting", 10.0),
+        ("WARNING", "sessionNeedsYou", "loja", "logged_out", "refused", 10.0),
+    ]
+
+
+async def test_the_webhook_is_told_what_the_stream_is(house):
+    """How serious it is, and what it says in both languages."""
+    heard: list[Any] = []
+    connections = Connections(house.spool.connections, house.spool.outbox, SINKS, lambda: 0.0, told=heard.append)
+    await connections.load(house.fleet)
+    running = asyncio.create_task(connections.run())
+    await connections.create(SHOP)
+    session = SessionId(connections.ref("loja").session)
+    connections.changed(session, State(Reason.STARTING), State(Reason.CONNECTED))
+    connections.changed(session, State(Reason.CONNECTED), State(Reason.LOGGED_OUT))
+    await connections.settled()
+    running.cancel()
+    assert await house.told("webhook") == heard
+    assert [(one["type"], one["severity"]) for one in heard] == [("connected", "info"), ("disconnected", "warning")]
+    assert heard[1]["data"]["message"].endswith(State(Reason.LOGGED_OUT).sentence("pt"))
+    assert heard[1]["data"]["messageEn"].endswith(State(Reason.LOGGED_OUT).sentence("en"))
 
 
 async def test_what_looked_old_is_told_again_to_the_record_alone(telling):
@@ -218,6 +270,7 @@ async def test_what_is_known_of_one(telling):
     await telling.connections.create(SHOP)
     found = await telling.connections.truth("loja")
     assert (found.connection_id, found.reason, found.worker, found.socket) == ("loja", "never_paired", "w1", True)
+    assert found.session == telling.connections.ref("loja").session, "the log's lines of it can be found"
     assert (found.as_of_seconds, found.heard_seconds, found.logged_in) == (1.0, 2.0, None)
     with pytest.raises(UnknownConnection):
         await telling.connections.truth("other")

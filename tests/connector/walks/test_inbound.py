@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from loguru import logger
 
 from connector.facts import ConnectionRef
 from connector.inbound import Inbound
@@ -59,6 +60,51 @@ def test_a_text_is_a_row_of_the_record_and_an_event():
     assert said["webhook"]["type"] == "messageReceived"
     assert said["webhook"]["data"]["phone"] == "5511987654321"
     assert said["webhook"]["data"]["messageId"] == fact["message"]["message_id"]
+
+
+@pytest.mark.parametrize(
+    ("words", "event", "says"),
+    [
+        (TEXT, "messageReceived", {}),
+        (replace(TEXT, from_me=True), "messageSent", {}),
+        (Outcome("m1", SendStatus.FAILED, ANA.jid, error="no_keys"), "messageStatus", {"reason": "no_keys"}),
+        (Receipt(("WA1",), ANA, ANA, Delivery.READ, 1), "messageStatus", {}),
+    ],
+)
+@pytest.mark.parametrize("sinks", [("record",), ("record", "webhook")])
+def test_each_is_one_line_for_who_looks_closely(
+    words: Words, event: str, says: dict[str, str], sinks: tuple[str, ...]
+) -> None:
+    """Whether anybody is told of it or not; without what was written, and without a number."""
+    lines: list[Any] = []
+    handler = logger.add(lambda line: lines.append(line.record), level="DEBUG")
+    told(words, sinks)
+    logger.remove(handler)
+    (line,) = lines
+    assert (line["level"].name, line["extra"]) == ("DEBUG", {"event": event, "connection": "loja", **says})
+    assert "oi" not in line["message"].split()
+    assert "5511" not in line["message"]
+
+
+def test_who_listens_is_told_what_the_webhook_is() -> None:
+    """Its severity included."""
+    live = Listening()
+    inbound = Inbound({SessionId("s1"): REF}, frozenset({"webhook"}), live=live)
+    rows = inbound("inbox-w1-a.db", row(TEXT), itertools.count(1).__next__)
+    sent = [msgspec.json.decode(one.body) for one in rows if isinstance(one, OutRow)]
+    assert live.heard == sent
+    assert sent[0]["severity"] == "info"
+
+
+class Listening:
+    """Somebody who listens."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.listening = True
+
+    def pass_on(self, fact: dict[str, Any]) -> None:
+        self.heard.append(fact)
 
 
 def test_what_the_own_phone_wrote_is_of_the_attendant():

@@ -24,6 +24,12 @@ async def shop(house):
     return house
 
 
+def test_what_is_to_be_sent_shows_no_text():
+    """A traceback or a line of the log may hold its repr."""
+    assert "olá" not in repr(ASKED)
+    assert "loja" in repr(ASKED)
+
+
 async def test_a_send_is_on_record_before_the_engine_is_asked(shop):
     view = await shop.outbound.send(ASKED)
     assert (view.status, view.wa_message_id, view.recorded) == ("sent", "WA-1", False)
