@@ -74,7 +74,7 @@ The three `WHATSAPP_LAB_*` settings belong together: all of them, or none. With 
 Each [event](events.md) is one line, with its fields at the end, or as fields of the object with `LOG_FORMAT=json`:
 
 ```
-2026-11-22T02:47:45.853+0000 INFO     connector.events.lines: The connection is connected. \
+2026-11-22T02:47:45.853+00:00 INFO     connector.events.lines: The connection is connected. \
 event=connected connection=loja reason=connected before=reconnecting duration_s=15.2
 ```
 
