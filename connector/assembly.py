@@ -145,7 +145,7 @@ class Assembly:
             connections,
             outbound,
             Records(store, connections),
-            Letters(spool.dead, mover, drainers, connections.refs, audit.by_operator),
+            Letters(spool.dead, mover, drainers, connections.refs, audit.by_operator, outbound.endings),
             metrics,
             events,
             Figures(

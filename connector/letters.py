@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -13,13 +13,20 @@ from loguru import logger
 from connector.audit import Noted, unnoted
 from connector.facts import ConnectionRef
 from connector.refusals import NoSink, StillUnreadable, UnknownLetter, UnknownSink
-from connector.spool import INBOUND, DeadLetter, SinkView, SpoolError
+from connector.spool import INBOUND, DeadLetter, OutRow, SinkView, SpoolError
 from connector.spool.dead import PAGE, DeadLetters, Which
 from connector.views import DeadLetterRow, LettersWanted, Page, Replayed, SinkRow
 from sessions.model import SessionId
 
 MOST = 10_000
 """Letters that one request replays; the rest are left for the next."""
+
+
+Behind = Callable[[Sequence[DeadLetter]], Awaitable[Sequence[OutRow]]]
+
+
+async def _nothing(_letters: Sequence[DeadLetter]) -> Sequence[OutRow]:
+    return ()
 
 
 class Mover(Protocol):
@@ -46,12 +53,15 @@ class Letters:
         drainers: Sequence[Drainer],
         refs: Mapping[SessionId, ConnectionRef],
         noted: Noted = unnoted,
+        behind: Behind = _nothing,
     ) -> None:
+        """*behind*: what has to be told behind letters that are put back."""
         self._dead = dead
         self._mover = mover
         self._drainers = {drainer.view.name: drainer for drainer in drainers}
         self._refs = refs
         self._noted = noted
+        self._behind = behind
 
     async def list(self, wanted: LettersWanted, after: int, limit: int, bodies: bool) -> Page[DeadLetterRow]:
         """Answer up to *limit* letters whose id follows *after*, the oldest first, and how many there are in all."""
@@ -72,7 +82,7 @@ class Letters:
             if there is None:
                 raise StillUnreadable
         else:
-            there = bool(await self._dead.replay([letter_id]))
+            there = bool(await self._dead.replay([letter_id], await self._behind([letter])))
         if not there:
             raise UnknownLetter
         logger.info("Dead letter {} of {} was put back by an operator: {}", letter.id, letter.sink, letter.op)
@@ -135,7 +145,7 @@ class Letters:
 
     async def _put_back(self, sink: str, page: Sequence[DeadLetter]) -> int:
         if sink != INBOUND:
-            return len(await self._dead.replay([it.id for it in page]))
+            return len(await self._dead.replay([it.id for it in page], await self._behind(page)))
         return sum([bool(await self._process(it)) for it in page])
 
     async def _process(self, letter: DeadLetter) -> bool | None:

@@ -7,7 +7,7 @@ import hashlib
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -20,7 +20,8 @@ from connector.connections import RECORD, WEBHOOK, Connections
 from connector.events import bodies, lines
 from connector.facts import ConnectionRef, Stamp
 from connector.refusals import InProgress, KeyReused, UnknownMessage
-from connector.spool import Begun, Conflict, Ended, NewSend, OutRow, Replay, Send, Sends, SendState
+from connector.sinks.record import SEND
+from connector.spool import Begun, Conflict, DeadLetter, Ended, NewSend, OutRow, Replay, Send, Sends, SendState
 from connector.views import SendIn, SentView
 from sessions.errors import NotConnected, SendError, SessionsError
 from sessions.model import Outcome, SendStatus, SessionId
@@ -96,6 +97,31 @@ class Outbound:
             raise UnknownMessage
         return _view(send)
 
+    async def endings(self, letters: Sequence[DeadLetter]) -> list[OutRow]:
+        """Answer how those sends ended, to be told behind their beginnings, which are among *letters* and about to be put back.
+
+        The record was told before, and had no row yet to write it to.
+        """
+        rows: list[OutRow] = []
+        for letter in letters:
+            send = await self._begun(letter)
+            if send and send.status is not SendState.SENDING:
+                ref = self._parts.connections.refs[SessionId(send.session)]
+                stamp = Stamp(f"{SEND}{send.message_id}:{send.status}", self._parts.next_version())
+                at_ms = (send.ended_us or send.at_us) // 1000
+                status = SendStatus(send.status.value)
+                ended = Outcome(send.message_id, status, "", send.wa_message_id, at_ms, send.error)
+                rows += self._rows(ref, stamp, {RECORD: facts.outcome(stamp, ref, ended)})
+        return rows
+
+    async def _begun(self, letter: DeadLetter) -> Send | None:
+        """Answer the send whose beginning *letter* is, as far as it is still known."""
+        message_id = letter.op.removeprefix(SEND)
+        if letter.sink != RECORD or message_id == letter.op or ":" in message_id:
+            return None
+        send = await self._parts.sends.get(message_id)
+        return send if send and SessionId(send.session) in self._parts.connections.refs else None
+
     async def recover(self, before_us: int) -> int:
         """End what an earlier run left open, once its inboxes are read: nobody knows any more, and nobody sends it again."""
         ended = 0
@@ -131,7 +157,7 @@ class Outbound:
 
     async def _begin(self, ref: ConnectionRef, wanted: SendIn, to: str, digest: str) -> Begun | Replay | Conflict:
         message_id = str(uuid.uuid4())
-        stamp = Stamp(f"send:{message_id}", self._parts.next_version())
+        stamp = Stamp(f"{SEND}{message_id}", self._parts.next_version())
         fact = facts.sending(
             stamp,
             ref,
@@ -178,7 +204,7 @@ class Outbound:
     async def _close(self, ref: ConnectionRef | None, outcome: Outcome) -> None:
         """Write an ending that no worker wrote. One that a worker did write counts more, whichever comes first."""
         version = self._parts.next_version()
-        stamp = Stamp(f"send:{outcome.ref}:{outcome.status}", version)
+        stamp = Stamp(f"{SEND}{outcome.ref}:{outcome.status}", version)
         at_us = int(self._parts.clock() * 1_000_000)
         rows: list[OutRow] = []
         if ref:

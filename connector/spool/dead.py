@@ -67,9 +67,10 @@ class DeadLetters:
         found = await self._database.read(lambda db: _select(db, "id = ?", letter))
         return found[0] if found else None
 
-    async def replay(self, letters: Sequence[int]) -> Sequence[DeadLetter]:
+    async def replay(self, letters: Sequence[int], behind: Sequence[OutRow] = ()) -> Sequence[DeadLetter]:
         """Put letters (500 at most) back into their places in the queues, in one transaction; answer those that were there.
 
+        Rows *behind* them come last in their queues; none where no letter was there.
         A letter is offered before everything that came after it and still waits. What was delivered meanwhile went before it.
         Not for letters of `INBOUND` (`ValueError`): those have to be processed first, which the mover does.
         """
@@ -80,11 +81,15 @@ class DeadLetters:
                 raise ValueError("A letter of the inbox is replayed by the mover.")
             tables.restore_rows(db, found, self._now_us())
             _delete(db, found)
+            if found:
+                tables.insert_rows(db, behind, self._now_us())
             return found
 
         def after(found: list[DeadLetter]) -> None:
             self._tally.exhumed(found)
             self._tally.put(found)
+            if found:
+                self._tally.put(behind)
 
         return await self._database.write(work, after)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from connector.letters import Letters
 from connector.refusals import InProgress, KeyReused, NotOnWhatsApp, UnknownConnection, UnknownMessage
-from connector.spool import Ended, NewSend
+from connector.spool import DeadLetter, Ended, NewSend
+from connector.spool.dead import Which
 from connector.views import ConnectionIn, SendIn
 from sessions.errors import NotConnected, SendError
 from sessions.model import SendStatus, SessionId
@@ -115,3 +120,37 @@ async def test_what_an_earlier_run_left_open_becomes_unknown(shop):
     assert await shop.outbound.recover(before_us=1 << 62) == 1
     assert (await shop.outbound.by_id("id-1")).status == "unknown"
     assert await shop.outbound.recover(before_us=1 << 62) == 0
+
+
+async def test_a_send_whose_beginning_was_refused_and_is_put_back_gets_its_end(shop):
+    """The record heard how it ended while it had no row of it; nothing would ever tell it again."""
+    spool = shop.spool
+    view = await shop.outbound.send(ASKED)
+    await spool.sends.finish(Ended(view.message_id, SendStatus.SENT, 1_000_000, "WA-1"))
+    beginning = next(row for row in await spool.outbox.read("record", 100) if row.op == f"send:{view.message_id}")
+    await spool.outbox.delete([row for row in await spool.outbox.read("record", 100) if row != beginning])
+    await spool.outbox.bury(beginning, "The database refused it.")
+    (letter,) = await spool.dead.list(Which("record"), after=0, limit=10)
+    queue: Any = SimpleNamespace(view=SimpleNamespace(name="record"))
+    nobody: Any = None
+    letters = Letters(spool.dead, nobody, [queue], shop.connections.refs, behind=shop.outbound.endings)
+    await letters.replay(letter.id)
+    begun, ended = await shop.told("record")
+    assert (begun["kind"], ended["kind"]) == ("sending", "outcome")
+    assert (ended["message_id"], ended["status"], ended["wa_message_id"]) == (view.message_id, "sent", "WA-1")
+    assert ended["version"] > begun["version"]
+
+
+async def test_what_has_no_end_yet_or_is_no_send_brings_nothing_along(shop):
+    await shop.spool.sends.begin(
+        NewSend("id-1", "loja", shop.connections.ref("loja").session, "loja", None, "hash"), []
+    )
+    rows = [
+        ("record", "send:id-1"),
+        ("record", "send:id-1:sent"),
+        ("record", "send:gone"),
+        ("record", "op:1"),
+        ("webhook", "send:id-1"),
+    ]
+    found = [DeadLetter(sink, "s", op, b"{}", id=1, reason="No.", at_us=1, seq=1) for sink, op in rows]
+    assert await shop.outbound.endings(found) == []
