@@ -13,6 +13,7 @@ from sessions import frames
 from sessions.backoff import Retry
 from sessions.errors import SessionsError
 from sessions.lasting import DURABLE, KEPT_AT_START, first_state, log_change
+from sessions.mailbox import Mailbox
 from sessions.model import Identity, Life, Loss, SessionId, Sign
 from sessions.news import Lost, LowDisk, News
 from sessions.plan import Plan
@@ -22,7 +23,6 @@ from sessions.register import Record, without_credentials
 from sessions.state import RUNNING, UNPAIRED, Reason, State, StateCell, Status
 
 SETTLE_S = 45.0  # opened, and neither success nor failure by then: it is opened anew
-MAX_NEWS = 10_000
 
 _WHILE_RUNNING = frozenset({Reason.RECONNECTING, Reason.DEAF})
 """What says nothing new about a session that a verdict holds: a banned one is disconnected too."""
@@ -39,7 +39,7 @@ class Session:
         self._record = record
         self._tools = tools
         self._cell = StateCell(first_state(record, tools.clock()), tools.clock, self._on_change)
-        self._news: asyncio.Queue[News] = asyncio.Queue(MAX_NEWS)
+        self._news = Mailbox()
         self._task: asyncio.Task[None] | None = None
         self._plan = Plan(tools.chance)
         self._engine = asyncio.Lock()  # opened or closed, never both at once
@@ -98,8 +98,8 @@ class Session:
             self._cell.move(Reason.STARTING)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name=f"session-{self.id[:8]}", context=Context())
-        elif self._news.empty():
-            self._news.put_nowait(_NOTHING)  # wakes the task, so that it looks at the time again
+        else:
+            self._news.wake()
 
     async def stop(self, reason: Reason | None = Reason.STOPPED) -> None:
         """Let it go: not wanted any more from this moment, disconnected when this returns, unless it was started meanwhile.
@@ -132,16 +132,14 @@ class Session:
 
     def hear(self, news: News) -> None:
         """Take note of what the engine said. Heard in order, by the session's own task."""
-        if self._news.full():
+        if self._task and not self._task.done() and not self._news.put(news):
             logger.error("Session {} does not keep up with its news: some is lost", self.id)
-        elif self._task and not self._task.done():
-            self._news.put_nowait(news)
 
     # -- the session's own task ---------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         while True:
-            news = await self._next()
+            news = await self._news.next(lambda: self._plan.wait_s)
             try:
                 if news is None:
                     await self._due()
@@ -151,18 +149,6 @@ class Session:
                 logger.exception("Session {} met a fault of ours", self.id)
                 if self._record.paired:
                     self._plan.again(Retry.REOPEN)
-
-    async def _next(self) -> News | None:
-        """Answer the next news, or None when it is time to do something."""
-        while True:
-            try:
-                # Not wait_for: news that is here already comes first, whatever the time, and a cancellation is never lost to it.
-                async with asyncio.timeout(self._plan.wait_s):
-                    news = await self._news.get()
-            except TimeoutError:
-                return None
-            if news is not _NOTHING:
-                return news
 
     async def _due(self) -> None:
         """Connect, if WhatsApp can be reached, the engine had its time to do it by itself, and it is this session's turn."""
@@ -303,9 +289,7 @@ class Session:
 
     def _forget_news(self) -> None:
         """Of a connection that ends: the next one must not believe it. Only that the account was unlinked is as true then."""
-        unheard: list[News] = []
-        while not self._news.empty():
-            unheard.append(self._news.get_nowait())
+        unheard = self._news.take_all()
         if self._record.paired and any(map(unlinks, unheard)):
             self.forget()
 
@@ -348,6 +332,3 @@ class Session:
         if record != self._record:
             self._record = record
             self._tools.keep(record)
-
-
-_NOTHING = frames.LowDisk()

@@ -11,7 +11,6 @@ from session_bench import DAY_S, FAULTS, NOW, ONE, WHO, Bench, hear
 
 from sessions import frames
 from sessions import plan as plan_module
-from sessions import session as session_module
 from sessions.backoff import Retry
 from sessions.model import Life, Loss, Sign
 from sessions.news import Lost, LowDisk
@@ -68,17 +67,17 @@ async def test_away_for_everybody_the_engine_rests_and_is_not_asked_again_until_
     connected.live(Sign.DISCONNECTED)
     await until(lambda: connected.reason is Reason.RECONNECTING)
     connected.session._plan._at = time.monotonic()  # the look, long before the engine's own time is up
-    connected.session.hear(session_module._NOTHING)
+    connected.session._news.wake()
     await until(lambda: connected.reason is Reason.UNREACHABLE)
     assert connected.calls == ["rest"]
     for _ in range(3):
         connected.session._plan._at = time.monotonic()
-        connected.session.hear(session_module._NOTHING)
+        connected.session._news.wake()
         await until(lambda: (connected.session.retry_in_s or 0.0) > 0.5)
     assert connected.calls == ["rest"]
     connected.reached = True
     connected.session._plan._at = time.monotonic()
-    connected.session.hear(session_module._NOTHING)
+    connected.session._news.wake()
     await until(lambda: connected.calls == ["rest", "open"])
 
 
@@ -86,7 +85,7 @@ async def test_a_dropped_connection_that_can_be_made_is_the_engines_to_make(conn
     connected.live(Sign.DISCONNECTED)
     await until(lambda: connected.reason is Reason.RECONNECTING)
     connected.session._plan._at = time.monotonic()
-    connected.session.hear(session_module._NOTHING)
+    connected.session._news.wake()
     await until(lambda: connected.session._plan._patient_until is None)
     await until(lambda: (connected.session.retry_in_s or 0.0) > 10.0)
     assert connected.calls == []
@@ -95,7 +94,7 @@ async def test_a_dropped_connection_that_can_be_made_is_the_engines_to_make(conn
 async def test_it_waits_for_its_turn_once_and_takes_no_second(connected: Bench, until):
     connected.turns = [0.05, 99.0]
     connected.session._plan.after(0.0)
-    connected.session.hear(session_module._NOTHING)
+    connected.session._news.wake()
     await until(lambda: connected.opens == 1)
     assert connected.turns == [99.0]
 
@@ -147,7 +146,7 @@ async def test_replaced_again_it_waits_longer_each_time(connected: Bench, until)
         assert left is not None
         assert wait - 3.0 < left <= wait
         connected.session._plan._at = time.monotonic()
-        connected.session.hear(session_module._NOTHING)
+        connected.session._news.wake()
         opens = connected.opens
         await until(lambda: connected.opens > opens)  # noqa: B023  # awaited here and now
         connected.live(Sign.CONNECTED)

@@ -27,6 +27,7 @@ from sessions.errors import (
     WorkerGone,
 )
 from sessions.lasting import first_state
+from sessions.mailbox import Mailbox
 from sessions.model import Life, Loss, Sign
 from sessions.news import Lost
 from sessions.plan import OVERDUE_S, TRYING_S
@@ -302,7 +303,7 @@ async def test_started_while_it_waits_it_tries_at_once_and_counts_anew(connected
 
 async def test_hearing_never_blocks_or_fails_however_much_is_said(bench: Bench, until, monkeypatch: pytest.MonkeyPatch):
     """Whoever speaks is the worker of many sessions."""
-    bench.session._news = asyncio.Queue(5)
+    bench.session._news = Mailbox(5)
     bench.holding = asyncio.Event()
     bench.session.start()
     await until(lambda: bench.opens == 1)
