@@ -42,7 +42,7 @@ _NUMBERS = re.compile(
           | 2\.3000\.\d+(?![\d.])                                       # the version of WhatsApp's own web client
           | (?=[0-9]*[A-F][0-9]*[A-F])[0-9A-F]{{16,40}}(?![0-9A-Za-z])  # the id of a message
           | (?<=duration_s=)\d{{1,9}}(?:\.\d)?(?!{_GAP}{{0,4}}\d)           # of our own: a month in seconds has seven digits
-          | (?:0\.\d+|\d{{1,3}}\.\d{{1,6}})(?!{_GAP}{{0,4}}\d)          # a decimal number
+          | (?:0\.\d{{1,9}}|\d{{1,3}}\.\d{{1,6}})(?!{_GAP}{{0,4}}\d)     # a decimal number; of more digits it may be a phone's
         )
     )
     | (?P<user>\d[\d-]{{0,60}})(?P<device>(?:[._]\d{{1,3}})?(?::\d{{1,5}})?)@
