@@ -7,9 +7,14 @@ from typing import Any
 
 import chromium
 import pytest
+from hypothesis import settings
 
 PAGES = Path(__file__).parent / "browser"
 LEFT_OUT = pytest.StashKey[int]()
+
+settings.register_profile("vigia", settings.default, deadline=None)
+settings.load_profile("vigia")
+"""As hypothesis has it, but that no test fails for a machine that is busy."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
