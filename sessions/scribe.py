@@ -64,7 +64,8 @@ class Scribe:
                 self._say_refused(error)
                 return False
             except asyncio.CancelledError:
-                await asyncio.wait({writing})  # the thread writes on: the next must not overtake it
+                # The thread writes on: the next must not overtake it, and what it meets is nobody's news any more.
+                await asyncio.gather(writing, return_exceptions=True)
                 raise
             self._refused = False
             if self._pending.get(session) is record:

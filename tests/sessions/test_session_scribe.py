@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from dataclasses import replace
 
@@ -82,10 +83,21 @@ async def test_what_is_dropped_is_not_written_afterwards(until):
     assert disk.written == [ONE]
 
 
-async def test_at_the_end_what_the_disk_refuses_is_lost_and_nothing_hangs():
+async def test_at_the_end_what_the_disk_refuses_is_lost_and_nothing_hangs(until):
+    """Also in the midst of a write: an error that nobody looked at would be told by the collector, in the midst of anything."""
+    unheard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
     disk = Disk()
     disk.failures = 99
+    disk.go.clear()
     scribe = Scribe(disk.save)
     scribe.keep(ONE)
-    await asyncio.wait_for(scribe.stop(), 10)
+    await until(lambda: scribe._writing.locked())
+    stopping = asyncio.create_task(scribe.stop())
+    await asyncio.sleep(0)
+    disk.go.set()
+    await asyncio.wait_for(stopping, 10)
     assert disk.written == []
+    del scribe
+    gc.collect()
+    assert unheard == []
