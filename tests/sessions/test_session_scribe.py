@@ -98,6 +98,5 @@ async def test_at_the_end_what_the_disk_refuses_is_lost_and_nothing_hangs(until)
     disk.go.set()
     await asyncio.wait_for(stopping, 10)
     assert disk.written == []
-    del scribe
     gc.collect()
     assert unheard == []
