@@ -13,11 +13,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
 
 from sessions.errors import Busy, Deadline, EngineRefused, FixUs
@@ -273,8 +275,9 @@ class Client:
     def _on_log(self, data: int, size: int) -> None:
         """The engine's own log names people: it is read, and goes no further."""
         if data and size > 0:
-            entry = self._library.proto.LogEntry.FromString(ctypes.string_at(data, size))
-            self.unencrypted.hear(entry.Message)
+            with suppress(DecodeError):  # nothing is ever raised to the engine
+                entry = self._library.proto.LogEntry.FromString(ctypes.string_at(data, size))
+                self.unencrypted.hear(entry.Message)
 
     def _post(self, call: Callable[..., None], *args: Any) -> None:
         try:

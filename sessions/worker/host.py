@@ -253,6 +253,8 @@ class Host:
         try:
             devices = await client.devices(_user(min(missed)), deadline_s=ENGINE_SEND_S)
         except SessionsError:
+            devices = frozenset[str]()
+        if not missed <= devices:  # the list cannot be had, or is another by now: it says nothing of this message
             return replace(outcome, status=SendStatus.UNKNOWN, error=SendError.ENGINE, message_id=None, at_ms=None)
         if devices - missed:
             return outcome

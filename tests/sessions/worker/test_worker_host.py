@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 from typing import Any
 
 import pytest
@@ -274,6 +275,8 @@ LEFT_OUT = [
     (["222000:4@lid"], [0, 4], SendStatus.SENT, None),
     ([f"{ME}@s.whatsapp.net"], None, SendStatus.SENT, None),
     ([THEIRS], "unreachable", SendStatus.UNKNOWN, SendError.ENGINE),
+    ([THEIRS], [], SendStatus.UNKNOWN, SendError.ENGINE),
+    ([THEIRS], [4], SendStatus.UNKNOWN, SendError.ENGINE),
 ]
 
 
@@ -323,6 +326,15 @@ async def test_a_text_to_many_that_one_could_not_be_given_is_sent(bench, until):
     reply = await bench.host.send(request)
     assert (reply.outcome.status, reply.outcome.message_id) == (SendStatus.SENT, "ID-oi")
     assert "GetUserDevices" not in bench.go.of(ONE)
+
+
+async def test_a_line_that_cannot_be_read_is_nothing_to_the_engine(bench):
+    """Nothing is raised into its thread, and what comes next is heard."""
+    await bench.open(ONE)
+    raw = ctypes.create_string_buffer(b"\xff\xff\xff", 3)
+    bench.go.sessions[ONE]._on_log(ctypes.addressof(raw), 3)
+    bench.go.sessions[ONE].log(f"Failed to encrypt ID-oi for {THEIRS}: no session")
+    assert bench.host.seats[ONE].client.unencrypted.take("ID-oi") == {THEIRS}
 
 
 async def test_a_line_about_another_message_says_nothing_of_this_one(bench):
