@@ -194,8 +194,8 @@ class InboxWriter:
         self._not_looked = 0
         try:
             free = self._free_bytes(self.path)
-        except OSError:
-            return  # the next look may do better; a row is not lost for it
+        except Exception:  # noqa: BLE001  # the rows are stored: raised, it would have them written again. The next look may do better
+            return
         if free < self._low_water_bytes:
             self._set_low(True)
         elif free >= self._low_water_bytes * REARM:

@@ -85,19 +85,26 @@ async def test_a_nearly_full_disk_disconnects_and_loses_nothing(rig: Rig, lab: L
     await lab.phone(customer, "Ana")
     await rig.fleet.stop()
     await rig.leave()
-    free = rig.launch.spool / "free"
-    free.write_text("1000000000")
-    launch = replace(_odd(rig, "disk"), low_water_bytes=100_000_000, free_bytes=lambda _: int(free.read_text()))
+    said = rig.launch.spool / "free"
+
+    def free(count: int) -> None:
+        # Replaced as a whole: the worker reads it at any time.
+        new = said.with_suffix(".new")
+        new.write_text(str(count))
+        new.replace(said)
+
+    free(1_000_000_000)
+    launch = replace(_odd(rig, "disk"), low_water_bytes=100_000_000, free_bytes=lambda _: int(said.read_text()))
     async with Rig(rig.data, lab, launch=launch) as odd:
         await odd.connected(session)
-        free.write_text("90000000")
+        free(90_000_000)
         await lab.write(customer, shop, "texto", count=200)
         await odd.in_state(Reason.DISK_FULL, session, within_s=30)
         assert "espaço" in odd.fleet.view(session).state.sentence("pt")
         with pytest.raises(NotConnected):
             await odd.fleet.send(session, "r", f"{customer}@s.whatsapp.net", "x")
         await lab.write(customer, shop, "depois", count=100)
-        free.write_text("1000000000")
+        free(1_000_000_000)
         expected = [f"texto {index}" for index in range(200)] + [f"depois {index}" for index in range(100)]
         assert await odd.texts(session, 300) == expected
 

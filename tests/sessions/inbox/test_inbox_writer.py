@@ -167,9 +167,12 @@ def test_who_hears_of_low_water_may_still_write(open_writer, open_reader, said, 
     assert [row.at_us for row in all_of(open_reader(writer.path))] == [1, 2]
 
 
-def test_the_free_space_may_be_unknown(open_writer, open_reader, said):
+@pytest.mark.parametrize("error", [OSError("no such file system"), ValueError("not a number")])
+def test_the_free_space_may_be_unknown(open_writer, open_reader, said, error):
+    """What is stored is never told as refused: it would be written twice."""
+
     def free_bytes(_) -> int:
-        raise OSError("no such file system")
+        raise error
 
     writer = open_writer("w", free_bytes=free_bytes)
     writer.append(said("s1", 1))
