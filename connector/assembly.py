@@ -133,7 +133,7 @@ class Assembly:
         watchdog = Watchdog(
             Eyes(seen, strays),
             Hands(seen, strays),
-            Tally(metrics, events, audit, connections),
+            Tally(metrics, events, audit, connections, fleet),
         )
         running = Running(settings, store, outbound, events, seen, watchdog, metrics, catch_up, pulse, audit)
         lifecycle = running.lifecycle()

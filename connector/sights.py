@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from connector.store.embedded import Embedded, Running
 from connector.strays import Strays
 from sessions.engine import WorkerView
 from sessions.engine.launch import LOW_WATER_BYTES, free_bytes
+from sessions.errors import UnknownSession
 from sessions.fleet import Fleet
 from sessions.model import SessionId
 from sessions.ports import SessionView
@@ -190,13 +192,18 @@ class Tally:
     events: Events
     audit: Audit
     connections: Connections
+    fleet: Fleet
 
     def found(self, finding: Finding) -> None:
         """Take note of a problem that is new. Whose phone is away is told to its owner."""
         self.metrics.findings.labels(finding.problem).inc()
         connection = self._connection(finding.about)
-        name = "phoneUnseen" if finding.problem == PHONE_UNSEEN and connection else "problemFound"
-        self._publish(name, finding, connection)
+        if finding.problem == PHONE_UNSEEN and connection:
+            self._publish("phoneUnseen", finding, connection)
+            with suppress(UnknownSession):  # removed this moment
+                self.fleet.phone_told(SessionId(finding.about), finding.turn)
+        else:
+            self._publish("problemFound", finding, connection)
 
     def over(self, finding: Finding, after_s: float) -> None:
         """Take note that a problem is over."""

@@ -6,11 +6,9 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from contextvars import Context  # a pairing outlives the request that asked for it, and must not bear its name
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from loguru import logger
@@ -19,10 +17,11 @@ from sessions import frames
 from sessions.engine import Ears, Engine, Launch, WorkerView
 from sessions.engine.keeper import Budget
 from sessions.engine.reach import Reach
-from sessions.errors import AlreadyConnected, Busy, NotConnected, PairingEnded, SessionsError, UnknownSession
-from sessions.model import Identity, Loss, Outcome, SessionId
+from sessions.errors import AlreadyConnected, Busy, NotConnected, SessionsError, UnknownSession
+from sessions.model import Loss, Outcome, SessionId
 from sessions.news import Lost, LowDisk, News
-from sessions.pairing import Code, Pairing
+from sessions.pairing import Code
+from sessions.pairings import Ask, Pairings
 from sessions.ports import Changed, SessionView, Tools, Truth
 from sessions.register import Record, Register
 from sessions.scribe import Scribe
@@ -32,7 +31,6 @@ from sessions.turns import Turns
 
 SEND_S = 20.0
 CODE_WAIT_S = 20.0
-GONE_S = 10.0
 FORGIVEN_S = 86_400.0
 """One that ends its worker is tried every half hour, and isolated again: so long without that, it is cured."""
 
@@ -70,10 +68,12 @@ class Fleet:
         self.rung = asyncio.Event()
         self._lab = launch.lab is not None
         self._sessions: dict[SessionId, Session] = {}
-        self._pairings: dict[SessionId, tuple[Pairing, asyncio.Task[Identity]]] = {}
         self._parting: set[SessionId] = set()  # being unlinked or removed
         self._scribe = Scribe(self.register.save)
         self.engine = Engine(launch, self._ears(), per_worker=self._options.per_worker, budget=self._options.budget)
+        self._pairings = Pairings(
+            self.engine, self.register, most=self._options.max_pairings, coded=self._options.coded
+        )
         self._tools = Tools(
             engine=self.engine,
             reachable=Reach(launch.proxy()),
@@ -96,10 +96,7 @@ class Fleet:
 
     async def stop(self) -> None:
         """Drain everything: pairings end, workers disconnect and write what they hold. The sessions' wishes stay."""
-        pairings = [task for _pairing, task in self._pairings.values()]
-        for task in pairings:
-            task.cancel()
-        await asyncio.gather(*pairings, return_exceptions=True)
+        await self._pairings.stop()
         await asyncio.gather(*(session.stop(reason=None) for session in self._sessions.values()))
         await self.engine.stop()
         await self._scribe.stop()
@@ -126,6 +123,7 @@ class Fleet:
             trying_s=one.trying_s,
             phone_seen_at=one.record.phone_seen_at if one.record.paired else None,
             hangs=one.hangs,
+            phone_told_days=one.record.phone_told_days,
         )
 
     def truth(self, session: SessionId) -> Truth:
@@ -189,7 +187,7 @@ class Fleet:
 
     async def disconnect(self, session: SessionId) -> None:
         """Stop a session, or its pairing; a paired one stays paired."""
-        await self._end_pairing(session)
+        await self._pairings.end(session)
         await self._session(session).stop()
 
     def connect(self, session: SessionId) -> None:
@@ -206,6 +204,10 @@ class Fleet:
             self.revive()
         else:
             one.start()
+
+    def phone_told(self, session: SessionId, days: int) -> None:
+        """Note that somebody was told that a session's phone was not seen for so many days. Raises `UnknownSession`."""
+        self._session(session).phone_told(days)
 
     def recycle(self, why: str) -> None:
         """Replace every worker by a new one, drained: its sessions connect again."""
@@ -225,7 +227,7 @@ class Fleet:
         """
         one = self._session(session)
         with self._leaving(session):
-            await self._end_pairing(session)
+            await self._pairings.end(session)
             if not one.record.paired:
                 raise NotConnected(one.state.sentence("en"))
             return await self._unlinked(one)
@@ -234,7 +236,7 @@ class Fleet:
         """Unlink a session and delete its files; answers whether WhatsApp confirmed the logout (True when there was none to make)."""
         one = self._session(session)
         with self._leaving(session):
-            await self._end_pairing(session)
+            await self._pairings.end(session)
             confirmed = await self._unlinked(one) if one.record.paired else True
             await one.stop()
             await self._scribe.drop(session)
@@ -258,7 +260,7 @@ class Fleet:
 
     async def end_pairing(self, session: SessionId) -> None:
         """Break a pairing off, if there is one under way; a session that is linked goes on."""
-        await self._end_pairing(session)
+        await self._pairings.end(session)
 
     async def _unlinked(self, one: Session) -> bool:
         confirmed = await self._unlink(one)
@@ -296,57 +298,13 @@ class Fleet:
             return False
         return True
 
-    async def _while_pairing(self, session: SessionId, ask: Callable[[Pairing], Coroutine[None, None, Code]]) -> Code:
-        """Ask a session's pairing, and hear at once when it ends instead."""
-        await self._gone(session)
-        pairing, task = self._pairing(session)
-        asking = asyncio.ensure_future(ask(pairing))
-        try:
-            await asyncio.wait({asking, task}, return_when=asyncio.FIRST_COMPLETED)
-            if asking.done():
-                return asking.result()
-        finally:
-            asking.cancel()
-        if task.cancelled():
-            raise PairingEnded
-        task.result()  # why it could not begin
-        raise AlreadyConnected
-
-    async def _gone(self, session: SessionId) -> None:
-        """Let a pairing that has ended go: who asks after its end was told asks for the next one."""
-        if session in self._pairings and self._pairings[session][0].ended:
-            await asyncio.wait({self._pairings[session][1]}, timeout=GONE_S)
-
-    def _pairing(self, session: SessionId) -> tuple[Pairing, asyncio.Task[Identity]]:
+    async def _while_pairing(self, session: SessionId, ask: Ask) -> Code:
+        await self._pairings.gone(session)
         one = self._session(session)
         self._require_staying(session)
         if one.record.paired:
             raise AlreadyConnected(one.state.sentence("en"))
-        if session not in self._pairings:
-            if len(self._pairings) >= self._options.max_pairings:
-                raise Busy("As many pairings as are allowed at once are under way: try again in a minute.")
-            coded = partial(self._options.coded, session)
-            pairing = Pairing(session, self.register.database(session), self.engine.throwaway, one.move, coded)
-            task = asyncio.create_task(pairing.run(), name=f"pairing-{session[:8]}", context=Context())
-            self._pairings[session] = (pairing, task)
-            task.add_done_callback(lambda done: self._paired(one, pairing, done), context=Context())
-        return self._pairings[session]
-
-    def _paired(self, one: Session, pairing: Pairing, done: asyncio.Task[Identity]) -> None:
-        """Whatever ended it, also in the midst of its last steps: with credentials in hand the session is linked."""
-        self._pairings.pop(one.id, None)
-        if pairing.linked:
-            self.engine.forgive(one.id)
-            one.adopt(pairing.linked)
-            one.start()
-        if not done.cancelled() and (error := done.exception()) and not isinstance(error, SessionsError):
-            logger.opt(exception=error).error("The pairing of {} met a fault of ours", one.id)
-
-    async def _end_pairing(self, session: SessionId) -> None:
-        if session in self._pairings:
-            task = self._pairings[session][1]
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return await self._pairings.ask(one, ask)
 
     def _ears(self) -> Ears:
         return Ears(

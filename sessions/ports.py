@@ -45,7 +45,8 @@ class SessionView:
 
     `retry_in_s`: when it tries again by itself, None if that is not planned; `trying_s`: how long its present try has lasted;
     `hangs`: that try will not end by itself, or the next one is long due and was not begun.
-    `phone_seen_at`: unix seconds, when the account's own phone last did something, as far as that shows.
+    `phone_seen_at`: unix seconds, when the account's own phone last did something, as far as that shows; `phone_told_days`: for how
+    many days it was unseen when somebody was last told, 0 if nobody was since.
     """
 
     id: SessionId
@@ -57,6 +58,7 @@ class SessionView:
     trying_s: float | None = None
     phone_seen_at: float | None = None
     hangs: bool = False
+    phone_told_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Record:
     phone_seen_at: float | None = (
         None  # unix seconds: when the account's own phone last did something, as far as it shows
     )
+    phone_told_days: int = 0  # for how many days the phone was unseen when somebody was last told of it
 
     @property
     def paired(self) -> bool:
@@ -102,4 +103,5 @@ class Register:
 
 def without_credentials(record: Record, reason: Reason, since: float) -> Record:
     """Answer *record* after its account was unlinked."""
-    return replace(record, identity=None, reason=reason.code, detail="", since=since, retry_at=None, phone_seen_at=None)
+    plain = Record(record.id, wanted=record.wanted)
+    return replace(plain, reason=reason.code, since=since)

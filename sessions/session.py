@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from contextvars import Context  # a session outlives the request that started it, and must not bear its name
-from dataclasses import replace
 
 from loguru import logger
 
 from sessions import frames
 from sessions.backoff import Retry
 from sessions.errors import SessionsError
-from sessions.lasting import DURABLE, KEPT_AT_START, first_state, log_change
+from sessions.lasting import KEPT_AT_START, Lasting, first_state, log_change
 from sessions.mailbox import Mailbox
 from sessions.model import Identity, Life, Loss, SessionId, Sign
 from sessions.news import Lost, LowDisk, News
 from sessions.plan import Plan
 from sessions.policy import GIVEN_UP, ISOLATED, Verdict, judge, refusal, unlinks
 from sessions.ports import Tools
-from sessions.register import Record, without_credentials
+from sessions.register import Record
 from sessions.state import RUNNING, UNPAIRED, Reason, State, StateCell, Status
 
 SETTLE_S = 45.0  # opened, and neither success nor failure by then: it is opened anew
@@ -36,8 +35,8 @@ class Session:
     """An account with credentials. `start` to keep it connected, `stop` to let it go; `hear` from the engine."""
 
     def __init__(self, record: Record, tools: Tools) -> None:
-        self._record = record
         self._tools = tools
+        self._lasting = Lasting(record, tools.keep, tools.clock)
         self._cell = StateCell(first_state(record, tools.clock()), tools.clock, self._on_change)
         self._news = Mailbox()
         self._task: asyncio.Task[None] | None = None
@@ -49,12 +48,12 @@ class Session:
     @property
     def id(self) -> SessionId:
         """Our name of it."""
-        return self._record.id
+        return self._lasting.record.id
 
     @property
     def record(self) -> Record:
         """What outlives a restart."""
-        return self._record
+        return self._lasting.record
 
     @property
     def state(self) -> State:
@@ -85,14 +84,13 @@ class Session:
 
         A try under way goes on, unless it hangs: then it is broken off, and made anew.
         """
-        if not self._record.wanted:
-            self._save(replace(self._record, wanted=True))
+        self._lasting.want(True)
         self._plan.forget()
         if self.hangs:
             self._break_off()
         elif self._tries:
             return
-        wait = self._not_before()
+        wait = self._lasting.held_for_s(self.state.reason)
         self._plan.after(wait)
         if not wait:
             self._cell.move(Reason.STARTING)
@@ -116,18 +114,21 @@ class Session:
         if reason is None:
             return
         async with self._engine:
-            if not self._record.wanted:
+            if not self.record.wanted:
                 await self._tools.engine.close(self.id)
 
     def adopt(self, identity: Identity) -> None:
         """Take the credentials that a pairing brought."""
-        now = self._tools.clock()
-        self._save(replace(self._record, identity=identity, wanted=True, retry_at=None, phone_seen_at=now))
+        self._lasting.adopt(identity)
+
+    def phone_told(self, days: int) -> None:
+        """Note that its owner was told that the account's phone was not seen for so many days."""
+        self._lasting.phone_told(days)
 
     def forget(self, reason: Reason = Reason.LOGGED_OUT) -> None:
         """Note that the account was unlinked: only a pairing leads on."""
         self._plan.never()
-        self._save(without_credentials(self._record, reason, self._tools.clock()))
+        self._lasting.unlink(reason)
         self._cell.move(reason)
 
     def hear(self, news: News) -> None:
@@ -147,7 +148,7 @@ class Session:
                     await self._take(news)
             except Exception:  # noqa: BLE001  # one session's fault is not the next one's; it tries again
                 logger.exception("Session {} met a fault of ours", self.id)
-                if self._record.paired:
+                if self.record.paired:
                     self._plan.again(Retry.REOPEN)
 
     async def _due(self) -> None:
@@ -185,7 +186,7 @@ class Session:
                 self._plan.settle(SETTLE_S)
 
     async def _take(self, news: News) -> None:
-        if not self._record.paired:
+        if not self.record.paired:
             return  # said before it was unlinked; only a pairing leads on
         if unlinks(news):
             await self._unlinked()
@@ -198,7 +199,7 @@ class Session:
             case frames.Probed():
                 self._probed(news)
             case frames.PhoneSeen():
-                self._phone_seen(news.at_ms / 1000)
+                self._lasting.phone_seen(news.at_ms / 1000)
             case Lost():
                 self._lost(news)
             case LowDisk():
@@ -210,7 +211,7 @@ class Session:
 
     def _alive(self, life: Life) -> None:
         if life.sign is Sign.IDENTITY and life.identity:
-            self._save(replace(self._record, identity=life.identity))
+            self._lasting.identified(life.identity)
         verdict = judge(life)
         if verdict is None or (verdict.reason in _WHILE_RUNNING and not self._runs):
             return
@@ -223,14 +224,8 @@ class Session:
 
     def _connected(self) -> None:
         self._plan.connected()
-        seen = self._record.phone_seen_at or self._tools.clock()  # of a phone that never showed: from now on
-        self._save(replace(self._record, retry_at=None, phone_seen_at=seen))
+        self._lasting.connected()
         self._cell.move(Reason.CONNECTED)
-
-    def _phone_seen(self, at: float) -> None:
-        at = min(at, self._tools.clock())
-        if at > (self._record.phone_seen_at or 0.0):
-            self._save(replace(self._record, phone_seen_at=at))
 
     def _ended(self, news: frames.Ended) -> None:
         """The engine's thread is over: whatever it was, the session is opened again, unless it waits for something else."""
@@ -290,12 +285,12 @@ class Session:
     def _forget_news(self) -> None:
         """Of a connection that ends: the next one must not believe it. Only that the account was unlinked is as true then."""
         unheard = self._news.take_all()
-        if self._record.paired and any(map(unlinks, unheard)):
+        if self.record.paired and any(map(unlinks, unheard)):
             self.forget()
 
     def _unwanted(self, reason: Reason) -> None:
         self._plan.never()
-        self._save(replace(self._record, wanted=False))
+        self._lasting.want(False)
         if self.state.reason not in UNPAIRED:
             self._cell.move(reason)
 
@@ -310,25 +305,14 @@ class Session:
             self._plan.never()
         self._cell.move(verdict.reason, self._detail(verdict))
         if verdict.reason in KEPT_AT_START and (wait := self._plan.wait_s) is not None:
-            self._save(replace(self._record, retry_at=self._tools.clock() + wait))
+            self._lasting.not_before(wait)
 
     def _detail(self, verdict: Verdict) -> str:
         if verdict.reason is Reason.BANNED and (wait := self._plan.wait_s) is not None:
             return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(round(self._tools.clock() + wait)))
         return verdict.detail
 
-    def _not_before(self) -> float:
-        if self.state.reason in KEPT_AT_START and self._record.retry_at:
-            return max(0.0, self._record.retry_at - self._tools.clock())
-        return 0.0
-
     def _on_change(self, before: State, now: State) -> None:
-        if now.reason in DURABLE:
-            self._save(replace(self._record, reason=now.reason.code, detail=now.detail, since=now.since))
+        self._lasting.stands(now)
         log_change(self.id, before, now)
         self._tools.changed(self.id, before, now)
-
-    def _save(self, record: Record) -> None:
-        if record != self._record:
-            self._record = record
-            self._tools.keep(record)

@@ -51,7 +51,7 @@ AWAY_S = 30.0
 class Finding:
     """One thing that is wrong: the stable code of the problem, what it is about, a sentence for the log, the remedy.
 
-    `turn`: what goes on is told once; with another turn, once more.
+    `turn`: what goes on is told once; with another turn, once more. `told`: somebody was told already, before a restart say.
     """
 
     problem: str
@@ -59,6 +59,7 @@ class Finding:
     sentence: str
     remedy: Remedy = Nothing()  # noqa: RUF009 - frozen, and always the same
     turn: int = 0
+    told: bool = False
 
 
 Check = Callable[[Snapshot, Snapshot | None], Iterable[Finding]]
@@ -147,7 +148,8 @@ def unseen_phones(now: Snapshot, _before: Snapshot | None) -> Iterator[Finding]:
             sentence = f"The phone of session {one.id} has not been seen for {days} days: open WhatsApp on it, or it is unlinked at 14."
             if days >= UNLINKED_DAYS:
                 sentence = f"The phone of session {one.id} has not been seen for {days} days: open WhatsApp on it now, it may be unlinked."
-            yield Finding(PHONE_UNSEEN, one.id, sentence, turn=days if days >= UNSEEN_DAILY else 0)
+            turn = days if days >= UNSEEN_DAILY else UNSEEN_DAYS
+            yield Finding(PHONE_UNSEEN, one.id, sentence, turn=turn, told=one.phone_told_days >= turn)
 
 
 def workers(now: Snapshot, before: Snapshot | None) -> Iterator[Finding]:

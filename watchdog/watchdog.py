@@ -164,7 +164,7 @@ class Watchdog:
                 logger.debug("Watchdog: {} of {} is over after {:.0f} s", was.problem, was.about, now - since)
         for key, one in present.items():
             was, since = self._open.get(key, (None, now))
-            if was is None or was.turn != one.turn:  # a new turn of what goes on is told again, and nothing is over
+            if not one.told and (was is None or was.turn != one.turn):  # a new turn of what goes on is told again
                 self._tally.found(one)
                 logger.debug("Watchdog: {}", one.sentence)
             self._open[key] = (one, since)

@@ -31,8 +31,10 @@ class Events:
 def test_each_is_counted_told_and_kept(tmp_path: Path) -> None:
     """What is about a session is told as its connection's, the rest as the service's own."""
     events, audit, metrics = Events(), Audit(tmp_path), Metrics()
-    tally = Tally(metrics, cast(Any, events), audit, cast(Any, SimpleNamespace(refs={ONE: REF})))
-    tally.found(Finding(PHONE_UNSEEN, ONE, "away"))
+    told_of: list[tuple[SessionId, int]] = []
+    fleet = SimpleNamespace(phone_told=lambda session, days: told_of.append((session, days)))
+    tally = Tally(metrics, cast(Any, events), audit, cast(Any, SimpleNamespace(refs={ONE: REF})), cast(Any, fleet))
+    tally.found(Finding(PHONE_UNSEEN, ONE, "away", turn=12))
     tally.found(Finding("sink_parked", "record", "parked"))
     tally.over(Finding("sink_parked", "record", "parked"), 5.0)
     tally.acted(Reconnect(ONE), "Session one is silent.", done=True)
@@ -44,6 +46,7 @@ def test_each_is_counted_told_and_kept(tmp_path: Path) -> None:
         ("actionTaken", "loja", "loja"),
         ("actionTaken", "record", None),
     ]
+    assert told_of == [(ONE, 12)], "kept with the session: a restart tells it no second time"
     assert [(one.action, one.about, one.done) for one in audit.entries()] == [
         ("kick_sink", "record", False),
         ("reconnect", "loja", True),

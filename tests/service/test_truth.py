@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from benchmarks.rig import Numbers, Rig
 from lab.client import LabClient
@@ -36,7 +35,7 @@ async def test_the_own_phone_is_seen_by_what_it_does(rig: Rig, lab: LabClient, n
     await lab.phone(customer, "Ana")
     assert rig.fleet.view(session).phone_seen_at is not None, "who scanned the code was there"
     one = rig.fleet._session(session)
-    one._save(replace(one.record, phone_seen_at=LONG_AGO))
+    one._lasting._save(phone_seen_at=LONG_AGO)
     await lab.write(customer, shop, "alô?")
     await rig.texts(session, 1)
     assert rig.fleet.view(session).phone_seen_at == LONG_AGO

@@ -106,14 +106,14 @@ async def test_a_paired_session_has_nothing_to_scan(fleet: Fleet):
 async def test_only_so_many_pair_at_once_and_whoever_is_called_off_hears_so(fleet: Fleet, until):
     sessions = [fleet.create() for _ in range(3)]
     asking = [asyncio.create_task(fleet.qr(session)) for session in sessions[:2]]
-    await until(lambda: len(fleet._pairings) == 2)
+    await until(lambda: fleet.pairings == 2)
     with pytest.raises(Busy):
         await fleet.qr(sessions[2])
     for session, task in zip(sessions, asking, strict=False):
         await fleet.disconnect(session)
         with pytest.raises(PairingEnded):
             await asyncio.wait_for(task, 10)
-    assert fleet._pairings == {}
+    assert fleet.pairings == 0
     assert {view.state.reason for view in fleet.snapshot()} <= {Reason.NEVER_PAIRED, Reason.PAIRING_ENDED}
     with pytest.raises(TimeoutError):
         await fleet.qr(sessions[2], wait_s=0.1)
@@ -122,11 +122,11 @@ async def test_only_so_many_pair_at_once_and_whoever_is_called_off_hears_so(flee
 async def test_whoever_gives_up_asking_leaves_the_pairing_to_the_others(fleet: Fleet, until):
     session = fleet.create()
     asking = [asyncio.create_task(fleet.qr(session)) for _ in range(2)]
-    await until(lambda: fleet._pairings)
+    await until(lambda: fleet.pairings)
     asking[0].cancel()
     await asyncio.gather(asking[0], return_exceptions=True)
     assert not asking[1].done()
-    assert fleet._pairings
+    assert fleet.pairings
     await fleet.remove(session)
     with pytest.raises(PairingEnded):
         await asking[1]
@@ -157,7 +157,7 @@ async def test_called_off_after_the_scan_it_is_linked_and_goes_on(linking: tuple
 
 async def test_called_off_twice_after_the_scan_it_is_linked_all_the_same(linking: tuple[Fleet, SessionId]):
     fleet, session = linking
-    task = fleet._pairings[session][1]
+    task = fleet._pairings._under_way[session][1]
     while not task.done():
         task.cancel()
         await asyncio.sleep(0)
@@ -294,7 +294,7 @@ async def test_removed_it_leaves_no_file(fleet: Fleet, until):
 async def test_only_one_that_was_never_linked_and_is_not_being_linked_is_removed_as_unpaired(fleet: Fleet, until):
     new, pairing, linked = fleet.create(), fleet.create(), await paired(fleet)
     asking = asyncio.create_task(fleet.qr(pairing))
-    await until(lambda: fleet._pairings)
+    await until(lambda: fleet.pairings)
     assert [await fleet.remove_unpaired(one) for one in (new, pairing, linked)] == [True, False, False]
     assert {view.id for view in fleet.snapshot()} == {pairing, linked}
     asking.cancel()

@@ -142,5 +142,5 @@ def test_without_credentials_nothing_of_the_account_is_left(record: Record, reas
     assert left == replace(Record(record.id), wanted=record.wanted, reason=reason.code, since=since)
     assert {field.name for field in fields(Record)} == {
         "id", "wanted", "identity", "reason", "detail", "since", "retry_at",
-        "phone_seen_at",
+        "phone_seen_at", "phone_told_days",
     }, "a new field: does it belong to the account?"  # fmt: skip

@@ -44,6 +44,7 @@ def session(
     trying_s: float | None = None,
     unseen_days: float | None = None,
     hangs: bool = False,
+    told_days: int = 0,
 ) -> SessionView:
     return SessionView(
         ONE,
@@ -55,6 +56,7 @@ def session(
         trying_s=trying_s,
         phone_seen_at=None if unseen_days is None else NOW - unseen_days * 86_400,
         hangs=hangs,
+        phone_told_days=told_days,
     )
 
 
@@ -130,13 +132,23 @@ def test_a_phone_of_a_session_that_somebody_stopped_is_nobodys_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "turns"), [(None, []), (9.9, []), (10.0, [0]), (11.9, [0]), (12.0, [12]), (13.5, [13]), (20.0, [20])]
+    ("days", "turns"), [(None, []), (9.9, []), (10.0, [10]), (11.9, [10]), (12.0, [12]), (13.5, [13]), (20.0, [20])]
 )
 def test_a_phone_not_seen_for_long_is_told_once_and_then_daily(days: float | None, turns: list[int]) -> None:
     """WhatsApp unlinks at fourteen days: the owner is told while there is time."""
     told = list(unseen_phones(Snapshot(NOW, (session(Reason.CONNECTED, unseen_days=days),)), None))
     assert [one.turn for one in told] == turns
     assert all("The phone of session" in one.sentence for one in told)
+
+
+@pytest.mark.parametrize(
+    ("days", "told_days", "told"),
+    [(10.5, 0, False), (11.9, 10, True), (12.0, 10, False), (12.9, 12, True), (13.0, 12, False)],
+)
+def test_what_was_told_of_an_absent_phone_before_a_restart_is_not_told_again(days: float, told_days: int, told: bool):
+    """A service that is restarted ten times a day tells each owner once a day."""
+    (one,) = unseen_phones(Snapshot(NOW, (session(Reason.CONNECTED, unseen_days=days, told_days=told_days),)), None)
+    assert one.told is told
 
 
 def test_a_worker_that_stays_heavy_was_not_replaced() -> None:

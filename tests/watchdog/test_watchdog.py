@@ -259,6 +259,19 @@ async def test_what_goes_on_is_told_again_at_each_turn_and_over_once(world: Worl
     assert world.ended == [("phone_unseen", 50.0)]
 
 
+async def test_what_was_told_before_is_open_and_not_told_until_its_next_turn(world: World) -> None:
+    """It is wrong all the same, and its end is told."""
+    watchdog = world.watchdog()
+    for turn, told in ((12, True), (12, True), (13, False), (13, True)):
+        world.wrong = [Finding("phone_unseen", "it", f"For {turn} days.", turn=turn, told=told)]
+        await watchdog.look_round()
+        assert watchdog.findings == world.wrong
+    assert world.tally == ["phone_unseen"]
+    world.wrong = []
+    await watchdog.look_round()
+    assert [problem for problem, _after_s in world.ended] == ["phone_unseen"]
+
+
 async def test_a_clock_that_is_set_back_stops_no_rounds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scheduler plans by it: an hour back would be an hour without a round."""
     back = timedelta(0)

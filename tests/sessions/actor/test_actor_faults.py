@@ -120,6 +120,15 @@ async def test_when_its_phone_was_seen_is_kept_and_never_goes_back(connected: Be
     assert [record.phone_seen_at for record in connected.kept] == [NOW + 50, NOW + 100]
 
 
+async def test_that_its_phone_was_told_of_is_kept_until_it_is_seen(connected: Bench, until):
+    connected.session.phone_told(12)
+    assert [record.phone_told_days for record in connected.kept] == [12]
+    connected.now = NOW + 100
+    connected.session.hear(frames.PhoneSeen(session=ONE, at_ms=int((NOW + 50) * 1000)))
+    await until(lambda: len(connected.kept) == 2)
+    assert connected.session.record.phone_told_days == 0, "it may go away again, and that is told anew"
+
+
 async def test_deaf_it_says_so_until_it_hears_again(connected: Bench, until, waits):
     connected.session.hear(frames.Ended(session=ONE, error="pump_dead"))
     await until(lambda: connected.opens == 1)
