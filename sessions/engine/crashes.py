@@ -16,6 +16,8 @@ class End(Enum):
     """How a worker's process ended."""
 
     PLANNED = "planned"
+    # Replaced for asking too much: by plan too, but soon after its start it is hardly a slow leak, and one session may be the cause.
+    OVERSPENT = "overspent"
     UNBORN = "unborn"  # it never got ready: no session can be the cause
     CRASHED = "crashed"
     # By somebody who is not us: an operator, or the system for want of memory, which one session may use up. So it counts, but less.
@@ -32,9 +34,10 @@ class Crashes:
 
     def count(self, end: End, lived_s: float) -> bool:
         """Count an *end* after *lived_s*; answers whether that is once too often."""
-        if end is End.PLANNED or lived_s > STABLE_S:
+        planned = end is End.PLANNED or (end is End.OVERSPENT and lived_s > STABLE_S)
+        if planned or lived_s > STABLE_S:
             self.forget()
-        if end is End.PLANNED:
+        if planned:
             return False
         self.in_a_row += 1
         self._killed += end is End.KILLED

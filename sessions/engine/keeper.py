@@ -81,6 +81,7 @@ class Keeper:
         self._revive = asyncio.Event()
         self._leaving = False
         self._recycle: str | None = None
+        self._overspent = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -145,7 +146,7 @@ class Keeper:
             if self.gave_up:
                 await self._wait_for_revival()
                 self._crashes.forget()
-            elif end is not End.PLANNED:
+            elif self._crashes.in_a_row:
                 await asyncio.sleep(wait_s(Retry.WORKER, self._crashes.in_a_row, self._chance))
 
     async def _one_life(self) -> End:
@@ -159,6 +160,7 @@ class Keeper:
         self.starts += 1
         self.was_ready = True
         self._recycle = None
+        self._overspent = False
         self._settled.set()
         logger.info("Worker {} is ready (pid {})", self.name, process.pid)
         watching = asyncio.create_task(self._watch(process), name=f"{self.name}-watch")
@@ -169,6 +171,8 @@ class Keeper:
             self._settled.clear()
             self._process = None
             self.health = None
+        if self._overspent:
+            return End.OVERSPENT
         if self._leaving or self._recycle:
             return End.PLANNED
         logger.error(
@@ -197,8 +201,9 @@ class Keeper:
             if not told and time.monotonic() - began > STABLE_S:
                 told = True
                 self._events.steady(self.number)
-            if reply.health:
-                self._recycle = self._recycle or self._budget.passed(reply.health)
+            if reply.health and not self._recycle:
+                self._recycle = self._budget.passed(reply.health)
+                self._overspent = self._recycle is not None
             if self._recycle:
                 logger.warning("Worker {} is replaced by plan: {}", self.name, self._recycle)
                 await process.drain()

@@ -6,7 +6,7 @@ import pytest
 
 from sessions.engine.crashes import STABLE_S, SUSPECT_AFTER, Crashes, End
 
-P, U, C, K = End.PLANNED, End.UNBORN, End.CRASHED, End.KILLED
+P, U, C, K, X = End.PLANNED, End.UNBORN, End.CRASHED, End.KILLED, End.OVERSPENT
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,8 @@ P, U, C, K = End.PLANNED, End.UNBORN, End.CRASHED, End.KILLED
         ([C] * 4, 4),
         ([U] * 6, 6),
         ([C, C, C, P, C, C, C, C], 4),
+        ([X] * 4, 4),
+        ([C, X, X, C], 4),
         ([U, U, U, C], 4),
         ([C, C, C, U, C], 5),
         ([K] * 12, 12),
@@ -44,6 +46,8 @@ def test_a_long_life_and_a_plan_wipe_the_slate() -> None:
     assert crashes.in_a_row == 1
     assert not crashes.count(P, 1.0)
     assert crashes.in_a_row == 0
+    assert not any(crashes.count(X, STABLE_S + 1) for _ in range(20))
+    assert crashes.in_a_row == 0, "a slow leak, replaced in time, is nobody's crash"
 
 
 def test_forgotten_they_count_no_more() -> None:

@@ -189,14 +189,26 @@ async def test_killed_by_us_it_counts_as_a_crash(keep: Callable[..., Watched], u
 
 
 async def test_one_that_asks_too_much_is_drained_and_replaced_and_that_is_no_crash(
-    keep: Callable[..., Watched], fakes, until
+    keep: Callable[..., Watched], fakes, until, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("sessions.engine.crashes.STABLE_S", 0.0)
     one = keep("fat", "fat", "serve")
     await until(lambda: fakes.lives == ["fat", "fat", "serve"])
     await one.up()
     assert [text for _worker, text in fakes.lines].count("drained") == 2
     assert one.down == [(3, False)] * 2, "its sessions have to be opened again all the same"
     assert one.waits == []
+
+
+async def test_one_that_asks_too_much_soon_after_each_start_is_drained_and_at_last_given_up(
+    keep: Callable[..., Watched], fakes, until
+):
+    """Some session of it is the cause, and the others are to be told apart from that."""
+    one = keep("fat")
+    await until(lambda: one.keeper.gave_up)
+    assert one.down == [(3, False)] * (BLAMED_AFTER - 1) + [(3, True)]
+    assert one.keeper.was_ready
+    assert [text for _worker, text in fakes.lines].count("drained") == BLAMED_AFTER
 
 
 async def test_a_worker_is_replaced_by_plan_when_somebody_says_so(keep: Callable[..., Watched], fakes, until):
