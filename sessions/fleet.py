@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from sessions.turns import Turns
 
 SEND_S = 20.0
 CODE_WAIT_S = 20.0
+LOGIN_S = 8.0  # how long one that is logging in is waited for before it is logged out
 FORGIVEN_S = 86_400.0
 """One that ends its worker is tried every half hour, and isolated again: so long without that, it is cured."""
 
@@ -291,6 +292,10 @@ class Fleet:
         return self._sessions[session]
 
     async def _unlink(self, session: Session) -> bool:
+        with suppress(
+            TimeoutError
+        ):  # scanned this moment, say: WhatsApp confirms a logout only to one that is logged in
+            await asyncio.wait_for(session.started(), LOGIN_S)
         try:
             await self.engine.logout(session.id)
         except SessionsError as error:

@@ -44,6 +44,9 @@ class Session:
         self._engine = asyncio.Lock()  # opened or closed, never both at once
         self._has_turn = False
         self._opened_at = float("-inf")  # monotonic
+        self._started = asyncio.Event()  # not while it starts
+        if self.state.reason is not Reason.STARTING:
+            self._started.set()
 
     @property
     def id(self) -> SessionId:
@@ -116,6 +119,10 @@ class Session:
         async with self._engine:
             if not self.record.wanted:
                 await self._tools.engine.close(self.id)
+
+    async def started(self) -> None:
+        """Wait while it starts: until it is connected, or is something else for now."""
+        await self._started.wait()
 
     def adopt(self, identity: Identity) -> None:
         """Take the credentials that a pairing brought."""
@@ -314,5 +321,9 @@ class Session:
 
     def _on_change(self, before: State, now: State) -> None:
         self._lasting.stands(now)
+        if now.reason is Reason.STARTING:
+            self._started.clear()
+        else:
+            self._started.set()
         log_change(self.id, before, now)
         self._tools.changed(self.id, before, now)

@@ -24,6 +24,18 @@ async def test_a_logout_is_confirmed_and_a_new_pairing_works(rig: Rig, lab: LabC
     assert len(await _devices(lab, shop)) == 1
 
 
+async def test_a_logout_in_the_moment_after_the_scan_is_confirmed(rig: Rig, lab: LabClient, number: Numbers) -> None:
+    """Linked by mistake: the phone must not go on listing a device that nobody can unlink here any more."""
+    shop = number()
+    await lab.phone(shop, "Loja")
+    session = rig.fleet.create()
+    await lab.scan(shop, (await rig.fleet.qr(session)).text)
+    await rig.until(lambda: rig.fleet.view(session).identity is not None)
+    assert rig.fleet.view(session).state.reason is Reason.STARTING
+    assert await rig.fleet.logout(session)
+    assert not await _devices(lab, shop)
+
+
 async def test_a_logout_that_whatsapp_cannot_confirm_says_so(rig: Rig, lab: LabClient, number: Numbers) -> None:
     """Forgotten here, still listed on the phone: the caller is told."""
     shop = number()

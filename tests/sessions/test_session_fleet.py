@@ -132,6 +132,12 @@ async def test_whoever_gives_up_asking_leaves_the_pairing_to_the_others(fleet: F
         await asking[1]
 
 
+@pytest.fixture(autouse=True)
+def _no_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers here never log in."""
+    monkeypatch.setattr("sessions.fleet.LOGIN_S", 0.0)
+
+
 @pytest.fixture
 async def linking(tmp_path: Path, until, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Fleet, SessionId]]:
     """A session whose code was scanned a moment ago, and whose pairing has still to let its worker go."""
