@@ -93,6 +93,7 @@ class Assembly:
             *await _webhooks(settings, data, redact, parts),
         ]
         names = frozenset(sink.name for sink in sinks)
+        spool.tally.expect(names)
         metrics = Metrics()
         events = Events(spool.journal, spool.outbox, names)
         audit = Audit(data.path / "audit")

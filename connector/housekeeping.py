@@ -90,12 +90,18 @@ async def _forget(spool: Spool) -> None:
 
 
 async def expire(spool: Spool, kept_s: float, count: Callable[[str, int], None]) -> None:
-    """Throw dead letters away that nobody decided about for *kept_s*, for as long as it is let. *count*: of which sink, how many."""
+    """Throw dead letters away that nobody decided about for *kept_s*, for as long as it is let. *count*: of which sink, how many.
+
+    The same for what waits so long for a sink that is configured no more.
+    """
     while True:
         gone: Counter[str] = Counter()
+        before_us = int((time.time() - kept_s) * 1_000_000)
         try:
-            while found := await spool.dead.expire(before_us=int((time.time() - kept_s) * 1_000_000)):
+            while found := await spool.dead.expire(before_us=before_us):
                 gone += found
+            for sink in spool.tally.stranded():
+                await _expire_stranded(spool, sink, before_us)
         except SpoolError as error:
             logger.warning("Old dead letters could not be removed: {}", error)
         for sink, letters in gone.items():
@@ -104,3 +110,18 @@ async def expire(spool: Spool, kept_s: float, count: Callable[[str, int], None])
             )
             count(sink, letters)
         await asyncio.sleep(EVERY_S)
+
+
+def tell_stranded(spool: Spool, kept_days: int) -> None:
+    """Say what waits for a sink that somebody unset: it may be a slip."""
+    for sink, rows in spool.tally.stranded().items():
+        sentence = "{} rows wait for {}, which is not set any more: they are kept for {} days, should it be set again."
+        logger.warning(sentence, rows, sink, kept_days)
+
+
+async def _expire_stranded(spool: Spool, sink: str, before_us: int) -> None:
+    gone = 0
+    while rows := await spool.outbox.expire(sink, before_us=before_us):
+        gone += rows
+    if gone:
+        logger.warning("{} rows that waited for {}, which is not set any more, are gone.", gone, sink)

@@ -229,6 +229,7 @@ class Running:
 
     async def _start_queues(self) -> None:
         """Started before the sessions, stopped after them: what they still write is moved and, where a sink answers, delivered."""
+        housekeeping.tell_stranded(self.seen.spool, self.settings.dead_letters_kept_days)
         for drainer in self.seen.drainers:
             drainer.start()
             self.parts.push_async_callback(drainer.stop)

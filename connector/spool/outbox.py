@@ -118,6 +118,17 @@ class Outbox:
                 lambda db: tables.delete_rows(db, (row.seq for row in rows)), lambda _: self.tally.taken(rows)
             )
 
+    async def expire(self, sink: str, *, before_us: int, limit: int = READ_LIMIT) -> int:
+        """Throw away up to *limit* rows of *sink* that were stored before *before_us*; answer how many."""
+
+        def work(db: sqlite3.Connection) -> int:
+            found = db.execute(_FIRST, (sink, limit)).fetchall()
+            old = [row.seq for row in map(_stored, found) if row.at_us < before_us]
+            tables.delete_rows(db, old)
+            return len(old)
+
+        return await self._database.tidy(work, lambda rows: self.tally.gone(sink, rows))
+
     async def bury(self, row: StoredOut, reason: str) -> None:
         """Put a row that can never be delivered among the dead letters. The reason may quote no message and no number."""
 

@@ -15,6 +15,11 @@ class Tally:
         self._waiting: Counter[str] = Counter()
         self._dead: Counter[str] = Counter()
         self._listeners: dict[str, Callable[[], None]] = {}
+        self._sinks: frozenset[str] | None = None
+
+    def expect(self, sinks: frozenset[str]) -> None:
+        """Say which sinks there are in this run. Before: whichever has rows."""
+        self._sinks = sinks
 
     def load(self, waiting: dict[str, int], dead: dict[str, int]) -> None:
         """Begin with what an earlier run left."""
@@ -26,8 +31,12 @@ class Tally:
         return self._waiting[sink]
 
     def deepest(self) -> int:
-        """Answer how many rows wait for the sink that lags most."""
-        return max(tuple(self._waiting.values()), default=0)
+        """Answer how many rows wait for the sink that lags most, of those there are."""
+        return max((rows for sink, rows in tuple(self._waiting.items()) if self._is_there(sink)), default=0)
+
+    def stranded(self) -> dict[str, int]:
+        """Answer how many rows wait for sinks that an earlier run had, and this one has not."""
+        return {sink: rows for sink, rows in tuple(self._waiting.items()) if rows and not self._is_there(sink)}
 
     def dead(self, sink: str) -> int:
         """Answer how many dead letters *sink* has."""
@@ -53,6 +62,10 @@ class Tally:
         """Count rows that left the queues."""
         self._waiting.subtract(row.sink for row in rows)
 
+    def gone(self, sink: str, rows: int) -> None:
+        """Count rows of *sink* that were thrown away."""
+        self._waiting[sink] -= rows
+
     def buried(self, rows: Iterable[OutRow]) -> None:
         """Count rows that are dead letters now."""
         self._dead.update(row.sink for row in rows)
@@ -60,3 +73,6 @@ class Tally:
     def exhumed(self, rows: Iterable[OutRow]) -> None:
         """Count rows that are dead letters no more."""
         self._dead.subtract(row.sink for row in rows)
+
+    def _is_there(self, sink: str) -> bool:
+        return self._sinks is None or sink in self._sinks

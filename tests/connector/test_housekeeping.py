@@ -118,6 +118,31 @@ async def test_dead_letters_go_when_they_are_old_and_are_counted(tmp_path: Path)
         assert [it.op for it in await spool.dead.list()] == ["op:2"]
 
 
+async def test_what_waits_for_a_sink_that_was_unset_is_told_kept_and_goes_when_it_is_old(tmp_path: Path) -> None:
+    """It may have been a slip; and it holds nothing else up."""
+    now = [1_000_000]
+    spool = await Spool.opened(tmp_path / "spool", now_us=lambda: now[0])
+    said: asyncio.Queue[str] = asyncio.Queue()
+    async with AsyncExitStack() as parts:
+        parts.push_async_callback(spool.close)
+        parts.callback(logger.remove, logger.add(said.put_nowait, format="{message}"))
+        await spool.outbox.put([OutRow(sink, "c", f"op:{n}", b"") for sink in ("webhook", "record") for n in range(3)])
+        now[0] = time.time_ns() // 1000
+        await spool.outbox.put([OutRow("webhook", "c", "op:young", b"")])
+        assert (spool.tally.deepest(), spool.tally.stranded()) == (4, {})
+        spool.tally.expect(frozenset({"record"}))
+        assert (spool.tally.deepest(), spool.tally.stranded()) == (3, {"webhook": 4})
+        housekeeping.tell_stranded(spool, 1)
+        kept = "4 rows wait for webhook, which is not set any more: they are kept for 1 days, should it be set again.\n"
+        assert await asyncio.wait_for(said.get(), 10) == kept
+        background.run(parts, housekeeping.expire(spool, 86_400.0, lambda *_: None), "expire")
+        gone = "3 rows that waited for webhook, which is not set any more, are gone.\n"
+        assert await asyncio.wait_for(said.get(), 10) == gone
+        assert spool.tally.stranded() == {"webhook": 1}
+        assert [it.op for it in await spool.outbox.read("webhook", 9)] == ["op:young"]
+        assert len(await spool.outbox.read("record", 9)) == 3
+
+
 class FullOnce:
     """A spool whose disk is full at the first look, and not at the next."""
 
