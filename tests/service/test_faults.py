@@ -272,7 +272,7 @@ async def test_a_rejected_send_is_failed_and_an_unanswered_one_unknown(
     rejected = await rig.fleet.send(session, "a", to, "x")
     assert (rejected.status, rejected.error) == (SendStatus.FAILED, "rejected_463")
     await lab.fault(_device(rig, session), "clear")
-    await lab.fault(_device(rig, session), "ack", delay_s=4, count=1)
+    await lab.fault(_device(rig, session), "ack", delay_s=8, count=1)
     late = await rig.fleet.send(session, "b", to, "y", deadline_s=1)
     assert late.status is SendStatus.UNKNOWN
     await rig.until(lambda: _endings(rig, session, "b") == [SendStatus.UNKNOWN, SendStatus.SENT])
