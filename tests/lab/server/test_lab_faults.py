@@ -158,7 +158,7 @@ async def test_an_ack_with_an_error(lab, engine, phone, contact):
 
 async def test_an_ack_that_comes_late(lab, engine, phone, contact):
     device = await engine.pair(lab, "a", phone)
-    await lab.fault(device, "ack", delay_s=0.3)
+    await lab.fault(device, "ack", delay_s=3.0)
     sending = asyncio.create_task(engine.ask("send", session="a", to=contact, text="devagar"))
     [got] = await lab.read(contact, wait=5, count=1)
     assert not sending.done()
