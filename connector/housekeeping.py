@@ -90,18 +90,12 @@ async def _forget(spool: Spool) -> None:
 
 
 async def expire(spool: Spool, kept_s: float, count: Callable[[str, int], None]) -> None:
-    """Throw dead letters away that nobody decided about for *kept_s*, for as long as it is let. *count*: of which sink, how many.
-
-    The same for what waits so long for a sink that is configured no more.
-    """
+    """Throw dead letters away that nobody decided about for *kept_s*, for as long as it is let. *count*: of which sink, how many."""
     while True:
         gone: Counter[str] = Counter()
-        before_us = int((time.time() - kept_s) * 1_000_000)
         try:
-            while found := await spool.dead.expire(before_us=before_us):
+            while found := await spool.dead.expire(before_us=int((time.time() - kept_s) * 1_000_000)):
                 gone += found
-            for sink in spool.tally.stranded():
-                await _expire_stranded(spool, sink, before_us)
         except SpoolError as error:
             logger.warning("Old dead letters could not be removed: {}", error)
         for sink, letters in gone.items():
@@ -119,9 +113,17 @@ def tell_stranded(spool: Spool, kept_days: int) -> None:
         logger.warning(sentence, rows, sink, kept_days)
 
 
-async def _expire_stranded(spool: Spool, sink: str, before_us: int) -> None:
-    gone = 0
-    while rows := await spool.outbox.expire(sink, before_us=before_us):
-        gone += rows
-    if gone:
-        logger.warning("{} rows that waited for {}, which is not set any more, are gone.", gone, sink)
+async def expire_stranded(spool: Spool, kept_s: float, count: Callable[[str, int], None]) -> None:
+    """Throw away what waited for *kept_s* for a sink that is not set any more. *count*: for which sink, how many rows."""
+    while True:
+        for sink in spool.tally.stranded():
+            gone = 0
+            try:
+                while rows := await spool.outbox.expire(sink, before_us=int((time.time() - kept_s) * 1_000_000)):
+                    gone += rows
+            except SpoolError as error:
+                logger.warning("Old rows of {} could not be removed: {}", sink, error)
+            if gone:
+                logger.warning("{} rows that waited for {}, which is not set any more, are gone.", gone, sink)
+                count(sink, gone)
+        await asyncio.sleep(EVERY_S)

@@ -89,6 +89,7 @@ CAUSES: dict[str, str] = {
     # Why something was done
     "asked for over the API": "Pedido pela API.",
     "{} dead letters were older than {} days": "{} linhas recusadas tinham mais de {} dias.",
+    "{} rows that waited for it, though it is not set any more, were older than {} days": "{} linhas que esperavam por ela, embora não esteja mais configurada, tinham mais de {} dias.",
     "{} dead letters": "{} linhas recusadas.",
     "it runs": "Ela anda.",
     # What the watchdog finds

@@ -98,6 +98,8 @@ class Running:
         kept_s = self.settings.dead_letters_kept_days * 86_400.0
         expire = housekeeping.expire(seen.spool, kept_s, self._expired)
         background.run(parts, expire, "expire-dead-letters")
+        stranded = housekeeping.expire_stranded(seen.spool, kept_s, self._stranded_expired)
+        background.run(parts, stranded, "expire-stranded-rows")
         background.run(parts, seen.connections.run(), "connections")
         parts.push_async_callback(seen.connections.rest)  # once its sessions have stopped
         background.run(parts, self._tell_now_and_then(), "last-seen")
@@ -214,8 +216,16 @@ class Running:
             self.audit.note("operator", "restart", name, why, done=name not in job.errors)
 
     def _expired(self, sink: str, letters: int) -> None:
-        why = f"{letters} dead letters were older than {self.settings.dead_letters_kept_days} days"
         self.metrics.letters_expired(sink, letters)
+        self._thrown_away(sink, f"{letters} dead letters were older than {self.settings.dead_letters_kept_days} days")
+
+    def _stranded_expired(self, sink: str, rows: int) -> None:
+        days = self.settings.dead_letters_kept_days
+        self._thrown_away(
+            sink, f"{rows} rows that waited for it, though it is not set any more, were older than {days} days"
+        )
+
+    def _thrown_away(self, sink: str, why: str) -> None:
         self.audit.note("housekeeping", "expire", sink, why, done=True)
         self.events.publish(Action(action="expire", about=sink, why=why, done=True), "actionTaken")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -103,5 +103,4 @@ class Register:
 
 def without_credentials(record: Record, reason: Reason, since: float) -> Record:
     """Answer *record* after its account was unlinked."""
-    plain = Record(record.id, wanted=record.wanted)
-    return replace(plain, reason=reason.code, since=since)
+    return Record(record.id, wanted=record.wanted, reason=reason.code, since=since)

@@ -32,6 +32,7 @@ SELECT {_ROW} FROM chains JOIN outbox ON seq IN (
   SELECT seq FROM outbox WHERE sink = :sink AND chain = name ORDER BY seq LIMIT :each
 ) WHERE name IS NOT NULL ORDER BY seq LIMIT :limit
 """  # noqa: S608 - our own column names
+_EXPIRE = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE sink = ? AND at_us < ? LIMIT ?)"
 _CURSOR = "INSERT INTO cursor (file, seq) VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)"
 
 
@@ -121,13 +122,9 @@ class Outbox:
     async def expire(self, sink: str, *, before_us: int, limit: int = READ_LIMIT) -> int:
         """Throw away up to *limit* rows of *sink* that were stored before *before_us*; answer how many."""
 
-        def work(db: sqlite3.Connection) -> int:
-            found = db.execute(_FIRST, (sink, limit)).fetchall()
-            old = [row.seq for row in map(_stored, found) if row.at_us < before_us]
-            tables.delete_rows(db, old)
-            return len(old)
-
-        return await self._database.tidy(work, lambda rows: self.tally.gone(sink, rows))
+        return await self._database.tidy(
+            lambda db: db.execute(_EXPIRE, (sink, before_us, limit)).rowcount, lambda rows: self.tally.gone(sink, rows)
+        )
 
     async def bury(self, row: StoredOut, reason: str) -> None:
         """Put a row that can never be delivered among the dead letters. The reason may quote no message and no number."""

@@ -135,10 +135,12 @@ async def test_what_waits_for_a_sink_that_was_unset_is_told_kept_and_goes_when_i
         housekeeping.tell_stranded(spool, 1)
         kept = "4 rows wait for webhook, which is not set any more: they are kept for 1 days, should it be set again.\n"
         assert await asyncio.wait_for(said.get(), 10) == kept
-        background.run(parts, housekeeping.expire(spool, 86_400.0, lambda *_: None), "expire")
+        counted: list[tuple[str, int]] = []
+        expire = housekeeping.expire_stranded(spool, 86_400.0, lambda *gone: counted.append(gone))
+        background.run(parts, expire, "expire")
         gone = "3 rows that waited for webhook, which is not set any more, are gone.\n"
         assert await asyncio.wait_for(said.get(), 10) == gone
-        assert spool.tally.stranded() == {"webhook": 1}
+        assert (spool.tally.stranded(), counted) == ({"webhook": 1}, [("webhook", 3)])
         assert [it.op for it in await spool.outbox.read("webhook", 9)] == ["op:young"]
         assert len(await spool.outbox.read("record", 9)) == 3
 

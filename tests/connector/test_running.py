@@ -73,6 +73,10 @@ def test_dead_letters_that_grew_too_old_are_counted_told_and_in_the_book(tmp_pat
     ]
     (entry,) = audit.entries()
     assert (entry.actor, entry.action, entry.about, entry.why) == ("housekeeping", "expire", "webhook", why)
+    parts._stranded_expired("alert", 4)
+    why = "4 rows that waited for it, though it is not set any more, were older than 30 days"
+    assert told[2:] == [(Action(action="expire", about="alert", why=why, done=True), "actionTaken")]
+    assert [(one.about, one.why) for one in audit.entries(limit=1)] == [("alert", why)]
 
 
 def _view(name: str, reason: Reason, *, trying: bool = False) -> SessionView:

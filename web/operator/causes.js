@@ -79,6 +79,7 @@ const causes = {
   "An engine worker crashed too often and was stopped.": "Um processo do motor caiu vezes demais e foi parado: veja o log e depois use Reiniciar em uma das conexões dele.",
   "asked for over the API": "Pedido pela API.",
   "{} dead letters were older than {} days": "{} linhas recusadas tinham mais de {} dias.",
+  "{} rows that waited for it, though it is not set any more, were older than {} days": "{} linhas que esperavam por ela, embora não esteja mais configurada, tinham mais de {} dias.",
   "{} dead letters": "{} linhas recusadas.",
   "it runs": "Ela anda.",
   "Session {} has been {} for {} s, and its try hangs.": "A conexão {} está em {} há {} s, e a tentativa não anda.",

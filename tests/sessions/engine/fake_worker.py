@@ -79,13 +79,15 @@ def before_ready(life: str) -> None:
 
 
 def serve(hub: Hub, life: str) -> None:
+    fat = life == "fat"
     while True:
         asked = hub.asked()
+        fat = fat or (isinstance(asked, frames.Open) and asked.session == "fat")
         match asked:
             case frames.Ping() if life == "mute":
                 pass
             case frames.Ping():
-                hub.say(frames.Reply(id=asked.id, health=health(FAT if life == "fat" else 1)))
+                hub.say(frames.Reply(id=asked.id, health=health(FAT if fat else 1)))
             case frames.Drain() if life == "stubborn":
                 pass
             case frames.Drain():

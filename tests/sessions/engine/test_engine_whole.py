@@ -19,7 +19,7 @@ from sessions.errors import DiskFull, GivenUp, SendError, SessionsError, Unknown
 from sessions.model import Loss, SendStatus, SessionId
 
 TO = "5511999990000@s.whatsapp.net"
-A, B, C, CRASH, STUCK, LOW = (SessionId(name) for name in ("a", "b", "c", "crash", "stuck", "low"))
+A, B, C, CRASH, FAT, STUCK, LOW = (SessionId(name) for name in ("a", "b", "c", "crash", "fat", "stuck", "low"))
 
 
 @dataclass
@@ -152,6 +152,30 @@ async def test_the_one_session_that_ends_its_worker_is_found_and_everyone_else_i
     assert isolated_at
     assert all(those == [CRASH] for those, _what in bench.lost)
     assert bench.engine._placement.on(bench.engine._placement.place(CRASH)) == [CRASH]
+
+
+async def test_the_one_session_that_uses_its_worker_up_is_found_and_everyone_else_is_back(make: Make, until):
+    """It opens as well as any; its worker is replaced a moment later, with everybody in it."""
+    bench = make(per_worker=10)
+    others = [SessionId(f"s{number}") for number in range(5)]
+
+    def told(session: SessionId) -> list[Loss]:
+        return [what for those, what in bench.lost if session in those]
+
+    async def keep_open(session: SessionId) -> None:
+        while Loss.ISOLATED not in told(session):
+            losses = len(told(session))
+            await reopened(bench, session, lambda: Loss.RESTARTING)
+            await until(lambda losses=losses: len(told(session)) > losses)
+
+    keeping = {session: asyncio.create_task(keep_open(session)) for session in [*others[:2], FAT, *others[2:]]}
+    await asyncio.wait_for(keeping[FAT], 60)
+    for task in keeping.values():
+        task.cancel()
+    await asyncio.gather(*keeping.values(), return_exceptions=True)
+    await asyncio.gather(*(reopened(bench, one, lambda: Loss.RESTARTING) for one in others))
+    assert not any(view.gave_up for view in bench.engine.workers())
+    assert {what for one in others for what in told(one)} == {Loss.RESTARTING}
 
 
 async def test_a_worker_that_never_gets_ready_is_no_sessions_fault(make: Make, monkeypatch: pytest.MonkeyPatch):
